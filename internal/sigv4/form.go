@@ -171,7 +171,7 @@ func parseCondition(raw json.RawMessage) ([]condition, error) {
 	if strings.HasPrefix(src, "{") {
 		var m map[string]string
 		if err := json.Unmarshal(raw, &m); err != nil {
-			return nil, fmt.Errorf("Invalid Simple-Condition: value must be a string: %s", clip(src))
+			return nil, fmt.Errorf("invalid simple-condition: value must be a string: %s", clip(src))
 		}
 		var out []condition
 		for _, k := range slices.Sorted(maps.Keys(m)) {
@@ -182,7 +182,7 @@ func parseCondition(raw json.RawMessage) ([]condition, error) {
 	}
 	var l []any
 	if err := json.Unmarshal(raw, &l); err != nil || len(l) != 3 {
-		return nil, fmt.Errorf("Invalid Condition: expecting an object or a list of three: %s", clip(src))
+		return nil, fmt.Errorf("invalid condition: expecting an object or a list of three: %s", clip(src))
 	}
 	op, _ := l[0].(string)
 	c := condition{op: strings.ToLower(op), source: src}
@@ -192,17 +192,17 @@ func parseCondition(raw json.RawMessage) ([]condition, error) {
 		c.min, err1 = wholeNumber(l[1])
 		c.max, err2 = wholeNumber(l[2])
 		if err1 != nil || err2 != nil {
-			return nil, fmt.Errorf("Invalid Condition: content-length-range needs two whole numbers: %s", clip(src))
+			return nil, fmt.Errorf("invalid condition: content-length-range needs two whole numbers: %s", clip(src))
 		}
 	case "eq", "starts-with":
 		field, ok1 := l[1].(string)
 		value, ok2 := l[2].(string)
 		if !ok1 || !ok2 || !strings.HasPrefix(field, "$") {
-			return nil, fmt.Errorf("Invalid Condition: %s needs \"$field\" and a string: %s", c.op, clip(src))
+			return nil, fmt.Errorf("invalid condition: %s needs \"$field\" and a string: %s", c.op, clip(src))
 		}
 		c.field, c.value = strings.ToLower(field[1:]), value
 	default:
-		return nil, fmt.Errorf("Invalid Condition: unknown operation '%s'.", clip(op))
+		return nil, fmt.Errorf("invalid condition: unknown operation '%s'", clip(op))
 	}
 	return []condition{c}, nil
 }
