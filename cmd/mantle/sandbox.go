@@ -1,0 +1,203 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mantle-iam/mantle/internal/config"
+)
+
+const defaultListen = "127.0.0.1:4566"
+
+func sandboxCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "sandbox",
+		Short: "An AWS in one process, with IAM always enforced",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(sandboxUpCommand(e), sandboxEnvCommand(e))
+	return c
+}
+
+type sandboxFlags struct {
+	listen, state, region string
+	accounts, load        []string
+	remote                bool
+}
+
+func sandboxUpCommand(e *env) *cobra.Command {
+	var f sandboxFlags
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Start a sandbox",
+		Long: `Up starts an AWS on one address: STS, IAM and S3, for as many accounts as you
+name, each with a root key and an administrator. Every call is authenticated
+and authorised; neither can be switched off, and what the sandbox does not
+implement it refuses by name.
+
+With --state everything survives a crash. --load brings in the IAM of a real
+account, as aws iam get-account-authorization-details prints it.`,
+		Example: `  mantle sandbox up
+  mantle sandbox up --account dev=111122223333 --account shared=444455556666
+  mantle sandbox up --account dev=111122223333 --load dev=iam.json --state ./state
+  eval "$(mantle sandbox env dev)"      # then, in another terminal`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			accounts, err := f.read()
+			if err != nil {
+				return err
+			}
+			w, err := e.openWorld(c.Context(), f.listen, f.state, accounts, f.region)
+			if err != nil {
+				return err
+			}
+			defer w.close()
+			if err := e.sandboxBanner(w); err != nil {
+				return err
+			}
+			select {
+			case <-c.Context().Done():
+				return nil
+			case err := <-w.failed:
+				return &exitError{code: exitUnreachable, err: err}
+			}
+		},
+	}
+	c.Flags().StringVar(&f.listen, "listen", defaultListen, "HOST:PORT to listen on; port 0 takes a free one")
+	c.Flags().StringVar(&f.state, "state", "", "folder that keeps everything; without it the state is in memory")
+	c.Flags().StringVar(&f.region, "region", "us-east-1", "region of the exported profiles")
+	c.Flags().StringArrayVar(&f.accounts, "account", nil, "NAME=ID of an account, repeatable (default dev=111122223333)")
+	c.Flags().StringArrayVar(&f.load, "load", nil, "FILE, or NAME=FILE, with the output of aws iam get-account-authorization-details, repeatable")
+	c.Flags().BoolVar(&f.remote, "allow-remote", false, "listen on an address that other machines can reach")
+	return c
+}
+
+// read checks the flags and reads the files that they name.
+func (f *sandboxFlags) read() ([]*config.Account, error) {
+	if !f.remote && !isLoopback(f.listen) {
+		return nil, usagef("--listen %s can be reached from other machines", f.listen).withHint("use 127.0.0.1, or say --allow-remote")
+	}
+	names := f.accounts
+	if len(names) == 0 {
+		names = []string{"dev=111122223333"}
+	}
+	var accounts []*config.Account
+	seen := map[string]bool{}
+	for _, a := range names {
+		name, id, ok := strings.Cut(a, "=")
+		if !ok || name == "" || !isAccountID(id) {
+			return nil, usagef("--account %s is not NAME=ID", a).withHint("for example --account dev=111122223333; an account id has 12 digits")
+		}
+		if !isProfileName(name) {
+			return nil, usagef("--account %s: a name consists of letters, digits, - and _", a)
+		}
+		if seen[name] || seen[id] {
+			return nil, usagef("--account %s is there twice", a)
+		}
+		seen[name], seen[id] = true, true
+		accounts = append(accounts, &config.Account{Name: name, ID: id})
+	}
+	for _, l := range f.load {
+		to := accounts[0]
+		path := l
+		if name, rest, ok := strings.Cut(l, "="); ok {
+			for _, a := range accounts {
+				if a.Name == name {
+					to, path = a, rest
+				}
+			}
+			if path == l {
+				if _, err := os.Stat(l); err != nil {
+					return nil, usagef("--load %s: there is no account %q", l, name)
+				}
+			}
+		} else if len(accounts) > 1 {
+			return nil, usagef("--load %s does not say into which account", l).withHint("write --load NAME=" + l)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, usagef("--load: %w", err)
+		}
+		to.Load = append(to.Load, config.File{Path: path, Data: data})
+	}
+	return accounts, nil
+}
+
+func isAccountID(s string) bool {
+	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
+}
+
+func isProfileName(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+}
+
+func (e *env) sandboxBanner(w *world) error {
+	if e.Output == "json" {
+		type account struct {
+			Name string `json:"name"`
+			ID   string `json:"id"`
+		}
+		var list []account
+		for _, a := range w.accounts {
+			list = append(list, account{a.Name, a.ID})
+		}
+		e.printf("%s\n", oneLine(map[string]any{
+			"schema": schema, "event": "ready", "url": w.url, "enforcement": "on", "state": w.state, "accounts": list,
+		}))
+		return nil
+	}
+	e.printf("mantle sandbox  %s   IAM enforcement: ON   state: %s\n", w.url, w.state)
+	t := tabwriter.NewWriter(e.Stdout, 0, 4, 3, ' ', 0)
+	for _, a := range w.accounts {
+		fmt.Fprintf(t, "account %s\t%s\teval \"$(mantle sandbox env %s%s)\"\n", a.Name, a.ID, a.Name, listenFlag(w.url))
+	}
+	return t.Flush()
+}
+
+func listenFlag(url string) string {
+	if address := strings.TrimPrefix(url, "http://"); address != defaultListen {
+		return " --listen " + address
+	}
+	return ""
+}
+
+func sandboxEnvCommand(e *env) *cobra.Command {
+	var listen, format string
+	c := &cobra.Command{
+		Use:   "env NAME",
+		Short: "Print what points a shell at a running sandbox, as an account's administrator",
+		Long: `Env prints the variables that lead every AWS client of a shell to the sandbox:
+its endpoint, a region, and a profile whose keys lie in a file that only you
+can read, below XDG_RUNTIME_DIR. Nothing is written into your home folder, and
+no key into the environment. NAME-root is the account's root user.`,
+		Example: `  eval "$(mantle sandbox env dev)"
+  mantle sandbox env dev --format fish | source
+  mantle sandbox env dev-root --output json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			x, err := e.exportsOf(listen, args[0])
+			if err != nil {
+				return err
+			}
+			if e.Output == "json" || format == "json" {
+				e.Output = "json"
+				return e.answer(x, nil)
+			}
+			var b strings.Builder
+			if err := writeShell(&b, format, x.Set, x.Unset); err != nil {
+				return err
+			}
+			_, err = io.WriteString(e.Stdout, b.String())
+			return err
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", defaultListen, "address of the sandbox")
+	c.Flags().StringVar(&format, "format", "sh", "sh, fish, pwsh, dotenv or json")
+	return c
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/mantle-iam/mantle/internal/config"
+	"github.com/mantle-iam/mantle/sandbox"
+)
+
+// world is a running sandbox, as up and sandbox up start one.
+type world struct {
+	*sandbox.Server
+	url      string
+	accounts []sandbox.Account
+	state    string     // what the banner says of the state
+	base     aws.Config // the host's own credentials inside
+	exports  string     // the profile file of `sandbox env`
+	end      context.CancelFunc
+	running  sync.WaitGroup
+	failed   chan error
+}
+
+// openWorld starts a sandbox on an address and puts accounts into it.
+func (e *env) openWorld(ctx context.Context, listen, state string, accounts []*config.Account, region string) (*world, error) {
+	ln, err := listenOn(listen)
+	if err != nil {
+		return nil, err
+	}
+	w := &world{url: "http://" + ln.Addr().String(), state: "memory", failed: make(chan error, 1)}
+	if state != "" {
+		w.state = state
+	}
+	if w.Server, err = sandbox.New(sandbox.Options{State: state, Log: e.log()}); err != nil {
+		ln.Close()
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	for _, a := range accounts {
+		if _, err := w.AddAccount(a.Name, a.ID); err != nil {
+			ln.Close()
+			return nil, &exitError{code: exitUsage, err: errors.Join(err, w.Server.Close())}
+		}
+		var files [][]byte
+		var names []string
+		for _, f := range a.Load {
+			files, names = append(files, f.Data), append(names, f.Path)
+		}
+		if len(files) == 0 {
+			continue
+		}
+		if err := w.Load(a.ID, files...); err != nil {
+			ln.Close()
+			return nil, &exitError{code: exitUsage, err: fmt.Errorf("load %s: %w", strings.Join(names, ", "), errors.Join(err, w.Server.Close()))}
+		}
+	}
+	if w.accounts, err = w.Accounts(); err != nil {
+		ln.Close()
+		return nil, &exitError{code: exitUsage, err: errors.Join(err, w.Server.Close())}
+	}
+	ctx, w.end = context.WithCancel(ctx)
+	w.running.Go(func() {
+		if err := w.Serve(ctx, ln); err != nil {
+			w.failed <- err
+		}
+	})
+	if err := w.export(e, ln.Addr().String(), region); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// close ends the sandbox and takes its profile file away.
+func (w *world) close() error {
+	if w == nil {
+		return nil
+	}
+	w.end()
+	w.running.Wait()
+	if w.exports != "" {
+		os.Remove(w.exports)
+	}
+	return w.Server.Close()
+}
+
+// startSandbox starts the sandbox of a configuration, with its accounts,
+// buckets and the role that the host wears in it.
+func (e *env) startSandbox(ctx context.Context, cfg *config.Config) (*world, error) {
+	region := cfg.Base.Region
+	if region == "" {
+		region = sandbox.DefaultRegion
+	}
+	w, err := e.openWorld(ctx, cfg.Sandbox.Listen, cfg.Sandbox.State, cfg.Sandbox.Accounts, region)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range cfg.Sandbox.Accounts {
+		for _, b := range a.Buckets {
+			if err := w.makeBucket(ctx, a, b, region); err != nil {
+				return nil, errors.Join(fmt.Errorf("bucket %s of account %s: %w", b.Name, a.Name, err), w.close())
+			}
+		}
+	}
+	w.base = aws.Config{Region: region, BaseEndpoint: aws.String(w.url)}
+	if cfg.Sandbox.Host == "" {
+		w.base.Credentials = w.admin(cfg.Sandbox.Accounts[0].ID)
+		return w, nil
+	}
+	// The host is an instance of the sandbox: it has an id, and new
+	// credentials whenever the old ones near their end.
+	instance := newInstanceID()
+	provider := aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		s, err := w.InstanceSession(cfg.Sandbox.Host, instance, 0)
+		if err != nil {
+			return aws.Credentials{}, err
+		}
+		return aws.Credentials{
+			AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey, SessionToken: s.SessionToken,
+			CanExpire: true, Expires: s.Expires, Source: "sandbox instance",
+		}, nil
+	}), func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 10 * time.Minute })
+	if _, err := provider.Retrieve(ctx); err != nil {
+		x := &exitError{code: exitDenied, err: fmt.Errorf("%s: sandbox host: %w", cfg.Sandbox.Where.At("host"), err)}
+		return nil, errors.Join(x, w.close())
+	}
+	w.base.Credentials = provider
+	return w, nil
+}
+
+func newInstanceID() string {
+	var b [9]byte
+	rand.Read(b[:])
+	return "i-" + hex.EncodeToString(b[:])[:17]
+}
+
+// admin are the long-term credentials of an account's administrator.
+func (w *world) admin(account string) aws.CredentialsProvider {
+	for _, a := range w.accounts {
+		if a.ID == account {
+			return credentials.NewStaticCredentialsProvider(a.Admin.ID, a.Admin.Secret, "")
+		}
+	}
+	return aws.AnonymousCredentials{}
+}
+
+// makeBucket makes a bucket through the front door, as the account's
+// administrator. A bucket that exists is left as it is.
+func (w *world) makeBucket(ctx context.Context, a *config.Account, b *config.Bucket, region string) error {
+	if b.Region != "" {
+		region = b.Region
+	}
+	c := s3.New(s3.Options{Region: region, BaseEndpoint: aws.String(w.url), UsePathStyle: true, Credentials: w.admin(a.ID)})
+	in := &s3.CreateBucketInput{Bucket: aws.String(b.Name)}
+	if region != "us-east-1" {
+		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
+	}
+	if _, err := c.CreateBucket(ctx, in); err != nil {
+		if x, ok := errors.AsType[smithy.APIError](err); ok && x.ErrorCode() == "BucketAlreadyOwnedByYou" {
+			return nil
+		}
+		return err
+	}
+	put := func(key string, content []byte) error {
+		_, err := c.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(b.Name), Key: aws.String(key), Body: bytes.NewReader(content)})
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(b.Objects)) {
+		if err := put(key, []byte(b.Objects[key])); err != nil {
+			return err
+		}
+	}
+	if b.Folder != "" {
+		err := filepath.WalkDir(b.Folder, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			key, err := filepath.Rel(b.Folder, path)
+			if err != nil {
+				return err
+			}
+			return put(filepath.ToSlash(key), content)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if b.Policy != "" {
+		_, err := c.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: aws.String(b.Name), Policy: aws.String(b.Policy)})
+		return err
+	}
+	return nil
+}
+
+// clean is the environment without what would lead a program past the
+// sandbox to AWS itself.
+func (w *world) clean(environ []string) []string {
+	if w == nil {
+		return environ
+	}
+	return slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
+		return strings.HasPrefix(kv, "AWS_ENDPOINT_URL") || strings.HasPrefix(kv, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=")
+	})
+}
+
+// env points a program at the sandbox. The endpoint of STS is named as well:
+// Terraform's provider asks for it alone when a profile assumes a role.
+func (w *world) env() map[string]string {
+	if w == nil {
+		return nil
+	}
+	return map[string]string{"AWS_ENDPOINT_URL": w.url, "AWS_ENDPOINT_URL_STS": w.url}
+}
