@@ -1,0 +1,25 @@
+# Two verbs. Building needs none: go build ./cmd/mantle.
+
+GO ?= go
+
+.PHONY: test check bench
+
+# Everything: what a fresh Debian machine lacks is installed, then every test
+# runs, real clients included. MANTLE_TEST_REQUIRE_ALL=1 turns each skip into
+# a failure.
+test:
+	./e2e/setup
+	$(MAKE) check
+	$(GO) test ./...
+	$(GO) test -race ./broker/... ./agent/... ./iam/... ./internal/... ./sandbox/...
+	$(GO) test -tags e2e -timeout 20m -v ./e2e/... 2>&1 | ./e2e/summary
+
+check:
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./e2e/...
+	.tools/staticcheck ./...
+
+# Figures, each beside a bare baseline of the same run.
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./bench/... ./iam/...
