@@ -15,8 +15,11 @@ globalThis.Date = class extends Real {
 };
 
 const client = new STSClient({ credentials: fromNodeProviderChain() });
-for (const seconds of [0, 0, 60]) {
+// The chain renews behind the caller's back while the old credentials last,
+// so the fourth call is the one that must see new ones.
+for (const seconds of [0, 0, 60, 60]) {
   shift = seconds * 1000;
+  await new Promise((done) => setTimeout(done, seconds && 500));
   const c = await client.config.credentials();
   console.log(c.accessKeyId);
 }
