@@ -19,6 +19,7 @@ var commands = []func(*env) *cobra.Command{
 	credentialProcessCommand,
 	whoamiCommand,
 	sandboxCommand,
+	decideCommand,
 	configCommand,
 	versionCommand,
 	manCommand,

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -120,5 +121,14 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if fmt.Sprint(code) != args[0] {
 		ts.Fatalf("status %d, want %s", code, args[0])
+	}
+}
+
+// TestDecisionScripts holds the scripts that the engine's own tests run to
+// the command line as well.
+func TestDecisionScripts(t *testing.T) {
+	var out, errs strings.Builder
+	if code := run(t.Context(), []string{"decide", "../../iam/testdata/decide"}, &env{Stdout: &out, Stderr: &errs}); code != exitOK {
+		t.Errorf("status %d\n%s%s", code, out.String(), errs.String())
 	}
 }
