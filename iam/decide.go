@@ -2,6 +2,7 @@ package iam
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -60,6 +61,17 @@ func (o Outcome) String() string { return [...]string{"ImplicitDeny", "ExplicitD
 // MarshalText writes the name of the outcome.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
+// UnmarshalText reads the name of an outcome.
+func (o *Outcome) UnmarshalText(b []byte) error {
+	for _, x := range []Outcome{ImplicitDeny, ExplicitDeny, Allow} {
+		if x.String() == string(b) {
+			*o = x
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no outcome; it is ImplicitDeny, ExplicitDeny or Allow", b)
+}
+
 // A Layer is one of the sets of policies that a decision asks.
 type Layer uint8
 
@@ -89,6 +101,16 @@ func (l Layer) String() string {
 
 // MarshalText writes the short name of the layer.
 func (l Layer) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText reads the short name of a layer.
+func (l *Layer) UnmarshalText(b []byte) error {
+	i := slices.Index(layerNames[:], string(b))
+	if i < 0 {
+		return fmt.Errorf("%q is no layer", b)
+	}
+	*l = Layer(i)
+	return nil
+}
 
 // A Decision is the answer to a Request.
 type Decision struct {
