@@ -52,6 +52,7 @@ func (s *Server) permitted(req *service.Request, c service.Check) *wire.Error {
 		Context:         s.context(req, c, owner),
 	}
 	d := policies.Decide(&r)
+	req.Verdicts = append(req.Verdicts, service.Verdict{Action: c.Action, Resource: c.Resource, Owner: owner, Decision: d})
 	if d.Outcome == engine.Allow {
 		return nil
 	}

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"fmt"
 	"github.com/mantle-iam/mantle/sandbox/internal/wire"
-	"log/slog"
 	"net/http"
 )
 
@@ -110,24 +109,15 @@ func refuseOperation(service, name string, known bool) *wire.Error {
 
 // unknownService answers a call for a service that the sandbox has not got.
 // There is no model to word it with, so the text is plain and names it.
-func (s *Server) unknownService(w http.ResponseWriter, r *http.Request, id, name string) {
+func (s *Server) unknownService(w http.ResponseWriter, p *passage) {
+	name := p.service
 	if name == "" {
-		name = "this request"
+		name = "(not named)"
 	}
-	s.log.Debug("refused", "service", name, "code", "UnknownService", "request", id)
-	w.Header().Set("x-amzn-RequestId", id)
+	s.log.Info("refused", "service", name, "code", "UnknownServiceException", "request", p.id)
+	w.Header().Set("x-amzn-RequestId", p.id)
 	w.Header().Set("x-amzn-ErrorType", "UnknownServiceException")
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.WriteHeader(http.StatusBadRequest)
 	fmt.Fprintf(w, `{"__type":"UnknownServiceException","message":"The sandbox does not implement the service %q."}`+"\n", name)
-}
-
-func attr(k, v string) slog.Attr { return slog.String(k, v) }
-
-// levelOf keeps ordinary refusals at info: they are what a sandbox is for.
-func levelOf(e *wire.Error) slog.Level {
-	if e.Status >= 500 {
-		return slog.LevelError
-	}
-	return slog.LevelInfo
 }

@@ -35,9 +35,19 @@ type Options struct {
 	State string
 	// Now is the sandbox's clock; nil is the system's.
 	Now func() time.Time
-	// Log receives one line for each refused call, at debug level one for
-	// every call. Nil discards.
+	// Log receives one line for each refused call. Nil discards.
 	Log *slog.Logger
+	// Trail receives a record of every call that reached a service, refused
+	// ones included, in the goroutine of the call and after its answer. It
+	// holds no secret. Nil keeps none.
+	Trail func(Record)
+	// Keys fetches the JSON Web Key Set of an OpenID Connect issuer whose
+	// tokens AssumeRoleWithWebIdentity is to verify. Nil asks the issuer:
+	// over https, or over http on this machine.
+	Keys func(ctx context.Context, issuer string) ([]byte, error)
+	// Faults are injected into calls that are otherwise in order. None by
+	// default.
+	Faults []Fault
 }
 
 // Server is a sandbox. It is an [http.Handler]; Serve also runs it on a
@@ -50,6 +60,9 @@ type Server struct {
 	iam      *iam.IAM
 	sts      *sts.STS
 	verifier sigv4.Verifier
+	trail    func(Record)
+	faults   faults
+	keys     func(ctx context.Context, issuer string) ([]byte, error)
 	services map[string]*table
 }
 
@@ -62,7 +75,11 @@ type table struct {
 
 // New opens a sandbox. Nothing listens until Serve is called.
 func New(opt Options) (*Server, error) {
-	s := &Server{now: opt.Now, log: opt.Log, services: map[string]*table{}}
+	s := &Server{now: opt.Now, log: opt.Log, trail: opt.Trail, keys: opt.Keys, services: map[string]*table{}}
+	var err error
+	if s.faults, err = newFaults(opt.Faults); err != nil {
+		return nil, err
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -83,7 +100,7 @@ func (s *Server) open(state string) (err error) {
 		return fmt.Errorf("open objects: %w", err)
 	}
 	s.iam = iam.New(s.store, iam.Options{})
-	if s.sts, err = sts.New(s.store, directory{s.iam}); err != nil {
+	if s.sts, err = sts.New(s.store, directory{s.iam}, sts.Options{Keys: s.keys}); err != nil {
 		return err
 	}
 	objects := s3.New(s.store, s.blobs, s3.Options{

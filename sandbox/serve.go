@@ -5,9 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/mantle-iam/mantle/internal/sigv4"
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
@@ -20,55 +23,90 @@ const bodyLimit = 4 << 20
 
 // ServeHTTP is the whole life of a call: decode → authenticate → resolve →
 // authorize → handle → encode. Whatever goes wrong is answered in the words
-// of the service that was asked.
+// of the service that was asked, and every call leaves a record.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := newRequestID()
+	p := &passage{id: newRequestID(), http: r, arrived: s.now()}
 	auth, bad := sigv4.Parse(r)
-	var scope string
-	if auth != nil {
-		scope = auth.Scope.Service
-	}
-	name := wire.Route(r, scope)
-	t, ok := s.services[name]
+	p.service = wire.Route(r, scope(auth))
+	t, ok := s.services[p.service]
 	if !ok {
-		s.unknownService(w, r, id, name)
+		s.unknownService(w, p)
 		return
 	}
-	call, fault := wire.Decode(t.model, r, bodyLimit)
-	call.ID = id
-	if fault == nil && bad != nil {
-		fault = refuseSignature(name, bad)
+	p.call, p.fault = wire.Decode(t.model, r, bodyLimit)
+	p.call.ID = p.id
+	defer s.conclude(w, p)
+	if p.fault == nil && bad != nil {
+		p.fault = refuseSignature(t.Name(), bad)
 	}
-	if fault != nil {
-		s.fail(w, call, nil, fault)
+	if p.fault != nil {
 		return
 	}
-	req, fault := s.authenticate(name, call, auth)
-	if fault != nil {
-		s.fail(w, call, req, fault)
+	if p.req, p.fault = s.authenticate(t.Name(), p.call, auth); p.fault != nil {
 		return
 	}
-	op, in, fault := t.resolve(call)
-	if fault != nil {
-		s.fail(w, call, req, fault)
+	if p.fault = s.faults.strike(t.Name()); p.fault != nil {
 		return
 	}
-	if fault := s.authorize(t, op, req, in); fault != nil {
-		s.fail(w, call, req, fault)
+	var in any
+	if p.op, in, p.fault = t.resolve(p.call); p.fault != nil {
 		return
 	}
-	if op.Serve != nil {
-		if err := op.Serve(w, r, req, in); err != nil {
-			s.fail(w, call, req, asFault(err))
+	if p.fault = s.authorize(t, p.op, p.req, in); p.fault != nil {
+		return
+	}
+	if p.op.Serve != nil {
+		if err := p.op.Serve(w, r, p.req, in); err != nil {
+			p.fault = asFault(err)
 		}
 		return
 	}
-	out, err := op.Handle(r.Context(), req, in)
+	out, err := p.op.Handle(r.Context(), p.req, in)
 	if err != nil {
-		s.fail(w, call, req, asFault(err))
+		p.fault = asFault(err)
 		return
 	}
-	call.Reply(w, out)
+	p.out = out
+	p.call.Reply(w, out)
+}
+
+// passage is a call on its way through, and what has become of it.
+type passage struct {
+	id      string
+	arrived time.Time
+	service string
+	http    *http.Request
+	call    *wire.Call
+	req     *service.Request // nil until the call is authenticated
+	op      service.Operation
+	out     any
+	fault   *wire.Error
+}
+
+// conclude answers a call that went wrong, a panic included, and leaves its
+// record.
+func (s *Server) conclude(w http.ResponseWriter, p *passage) {
+	if x := recover(); x != nil {
+		if x == http.ErrAbortHandler {
+			panic(x)
+		}
+		s.log.Error("panic", "service", p.service, "operation", p.call.OpName, "request", p.id, "panic", x, "stack", string(debug.Stack()))
+		p.fault = wire.Fail("InternalFailure", http.StatusInternalServerError, "The sandbox failed; its log has request %s.", p.id)
+	}
+	if p.fault != nil {
+		s.logRefusal(p)
+		p.call.Fail(w, p.fault)
+	}
+	if s.trail != nil {
+		s.trail(record(p))
+	}
+}
+
+func scope(auth *sigv4.Auth) string {
+	if auth == nil {
+		return ""
+	}
+	return auth.Scope.Service
 }
 
 // resolve finds the row and its typed input.
@@ -94,16 +132,20 @@ func (t *table) resolve(call *wire.Call) (service.Operation, any, *wire.Error) {
 	return op, in, nil
 }
 
-// fail answers a refusal and notes it.
-func (s *Server) fail(w http.ResponseWriter, call *wire.Call, req *service.Request, e *wire.Error) {
-	who := "unknown"
-	if req != nil {
-		who = req.Caller.ARN
+// logRefusal notes a refusal: at info, because refusing is what a sandbox is
+// for, and as an error where the sandbox itself has failed.
+func (s *Server) logRefusal(p *passage) {
+	level := slog.LevelInfo
+	if p.fault.Status >= http.StatusInternalServerError {
+		level = slog.LevelError
 	}
-	s.log.LogAttrs(context.Background(), levelOf(e), "refused",
-		attr("service", call.Model.Name()), attr("operation", call.OpName),
-		attr("principal", who), attr("code", e.Code), attr("request", call.ID), attr("message", e.Message))
-	call.Fail(w, e)
+	who := "unknown"
+	if p.req != nil {
+		who = p.req.Caller.ARN
+	}
+	s.log.LogAttrs(context.Background(), level, "refused",
+		slog.String("service", p.service), slog.String("operation", p.call.OpName), slog.String("principal", who),
+		slog.String("code", p.fault.Code), slog.String("request", p.id), slog.String("message", p.fault.Message))
 }
 
 // asFault is a handler's error as the client gets it. An error without a

@@ -49,8 +49,16 @@ func reference() string {
 }
 
 func TestReferenceUpToDate(t *testing.T) {
-	const file = "../../docs/cli.md"
-	got := reference()
+	all, err := coverage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	upToDate(t, "../../docs/cli.md", reference())
+	upToDate(t, "../../docs/sandbox-services.md", conformance(all))
+}
+
+func upToDate(t *testing.T, file, got string) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)

@@ -38,6 +38,29 @@ func profileFile(dir, address string) string {
 	return filepath.Join(dir, "sandbox-"+name+".config")
 }
 
+// place is where a running sandbox keeps what other commands of this user
+// need of it.
+type place struct {
+	Profiles string // the profile file
+	Trail    string
+}
+
+// placeOf finds the sandbox at an address.
+func (e *env) placeOf(address string) (*place, error) {
+	dir, err := e.runtimeDir()
+	if err != nil {
+		return nil, err
+	}
+	p := &place{Profiles: profileFile(dir, address)}
+	p.Trail = strings.TrimSuffix(p.Profiles, ".config") + ".trail"
+	if _, err := os.Stat(p.Profiles); errors.Is(err, fs.ErrNotExist) {
+		return nil, failf(exitUnreachable, "no sandbox of yours runs at %s", address).withHint("start one with mantle sandbox up, or name its address with --listen")
+	} else if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 // export writes the profiles of the sandbox's accounts where `sandbox env`
 // finds them. The file holds the administrators' keys and is readable by
 // this user alone.
@@ -86,15 +109,12 @@ type exported struct {
 
 // exportsOf reads the profile file of the sandbox at an address.
 func (e *env) exportsOf(address, name string) (*exported, error) {
-	dir, err := e.runtimeDir()
+	at, err := e.placeOf(address)
 	if err != nil {
 		return nil, err
 	}
-	file := profileFile(dir, address)
+	file := at.Profiles
 	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, failf(exitUnreachable, "no sandbox of yours runs at %s", address).withHint("start one with mantle sandbox up, or name its address with --listen")
-	}
 	if err != nil {
 		return nil, err
 	}

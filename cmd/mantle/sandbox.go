@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mantle-iam/mantle/internal/config"
+	"github.com/mantle-iam/mantle/sandbox"
 )
 
 const defaultListen = "127.0.0.1:4566"
@@ -21,13 +23,14 @@ func sandboxCommand(e *env) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(sandboxUpCommand(e), sandboxEnvCommand(e))
+	c.AddCommand(sandboxUpCommand(e), sandboxEnvCommand(e), sandboxLogCommand(e), sandboxServicesCommand(e))
 	return c
 }
 
 type sandboxFlags struct {
 	listen, state, region string
 	accounts, load        []string
+	faults                []string
 	remote                bool
 }
 
@@ -53,7 +56,11 @@ account, as aws iam get-account-authorization-details prints it.`,
 			if err != nil {
 				return err
 			}
-			w, err := e.openWorld(c.Context(), f.listen, f.state, accounts, f.region)
+			faults, err := readFaults(f.faults)
+			if err != nil {
+				return err
+			}
+			w, err := e.openWorld(c.Context(), worldOptions{listen: f.listen, state: f.state, accounts: accounts, region: f.region, faults: faults})
 			if err != nil {
 				return err
 			}
@@ -74,6 +81,7 @@ account, as aws iam get-account-authorization-details prints it.`,
 	c.Flags().StringVar(&f.region, "region", "us-east-1", "region of the exported profiles")
 	c.Flags().StringArrayVar(&f.accounts, "account", nil, "NAME=ID of an account, repeatable (default dev=111122223333)")
 	c.Flags().StringArrayVar(&f.load, "load", nil, "FILE, or NAME=FILE, with the output of aws iam get-account-authorization-details, repeatable")
+	c.Flags().StringArrayVar(&f.faults, "fault", nil, "SERVICE=throttle:SHARE,error:SHARE makes that share of a service's calls fail (SERVICE may be *), repeatable")
 	c.Flags().BoolVar(&f.remote, "allow-remote", false, "listen on an address that other machines can reach")
 	return c
 }
@@ -127,6 +135,35 @@ func (f *sandboxFlags) read() ([]*config.Account, error) {
 		to.Load = append(to.Load, config.File{Path: path, Data: data})
 	}
 	return accounts, nil
+}
+
+// readFaults reads --fault.
+func readFaults(list []string) ([]sandbox.Fault, error) {
+	var out []sandbox.Fault
+	for _, text := range list {
+		name, shares, ok := strings.Cut(text, "=")
+		x := sandbox.Fault{Service: name}
+		for part := range strings.SplitSeq(shares, ",") {
+			kind, share, _ := strings.Cut(part, ":")
+			n, err := strconv.ParseFloat(share, 64)
+			if err != nil || n < 0 || n > 1 {
+				ok = false
+			}
+			switch kind {
+			case "throttle":
+				x.Throttle = n
+			case "error":
+				x.Error = n
+			default:
+				ok = false
+			}
+		}
+		if !ok || name == "" {
+			return nil, usagef("--fault %s is not SERVICE=throttle:SHARE,error:SHARE", text).withHint("for example --fault sts=throttle:0.2; a share is from 0 to 1")
+		}
+		out = append(out, x)
+	}
+	return out, nil
 }
 
 func isAccountID(s string) bool {

@@ -34,13 +34,22 @@ type world struct {
 	state    string     // what the banner says of the state
 	base     aws.Config // the host's own credentials inside
 	exports  string     // the profile file of `sandbox env`
+	trail    *trailFile
 	end      context.CancelFunc
 	running  sync.WaitGroup
 	failed   chan error
 }
 
+// worldOptions say what sandbox to start.
+type worldOptions struct {
+	listen, state, region string
+	accounts              []*config.Account
+	faults                []sandbox.Fault
+}
+
 // openWorld starts a sandbox on an address and puts accounts into it.
-func (e *env) openWorld(ctx context.Context, listen, state string, accounts []*config.Account, region string) (*world, error) {
+func (e *env) openWorld(ctx context.Context, o worldOptions) (*world, error) {
+	listen, state, accounts, region := o.listen, o.state, o.accounts, o.region
 	ln, err := listenOn(listen)
 	if err != nil {
 		return nil, err
@@ -49,9 +58,13 @@ func (e *env) openWorld(ctx context.Context, listen, state string, accounts []*c
 	if state != "" {
 		w.state = state
 	}
-	if w.Server, err = sandbox.New(sandbox.Options{State: state, Log: e.log()}); err != nil {
+	if w.trail, err = e.openTrail(ln.Addr().String(), state); err != nil {
 		ln.Close()
 		return nil, &exitError{code: exitUsage, err: err}
+	}
+	if w.Server, err = sandbox.New(sandbox.Options{State: state, Log: e.log(), Trail: w.trail.add, Faults: o.faults}); err != nil {
+		ln.Close()
+		return nil, &exitError{code: exitUsage, err: errors.Join(err, w.trail.Close())}
 	}
 	for _, a := range accounts {
 		if _, err := w.AddAccount(a.Name, a.ID); err != nil {
@@ -98,7 +111,7 @@ func (w *world) close() error {
 	if w.exports != "" {
 		os.Remove(w.exports)
 	}
-	return w.Server.Close()
+	return errors.Join(w.Server.Close(), w.trail.Close(), os.Remove(w.trail.link))
 }
 
 // startSandbox starts the sandbox of a configuration, with its accounts,
@@ -108,7 +121,7 @@ func (e *env) startSandbox(ctx context.Context, cfg *config.Config) (*world, err
 	if region == "" {
 		region = sandbox.DefaultRegion
 	}
-	w, err := e.openWorld(ctx, cfg.Sandbox.Listen, cfg.Sandbox.State, cfg.Sandbox.Accounts, region)
+	w, err := e.openWorld(ctx, worldOptions{listen: cfg.Sandbox.Listen, state: cfg.Sandbox.State, accounts: cfg.Sandbox.Accounts, region: region})
 	if err != nil {
 		return nil, err
 	}

@@ -87,6 +87,14 @@ type Request struct {
 	TLS       bool
 	// Call is the decoded wire call; most handlers never look at it.
 	Call *wire.Call
+	// Verdicts are the decisions of the call's checks so far, for its record.
+	Verdicts []Verdict
+}
+
+// Verdict is what the engine said of one check.
+type Verdict struct {
+	Action, Resource, Owner string
+	Decision                iam.Decision
 }
 
 // Account is the account that the call acts in: the caller's.
@@ -143,6 +151,9 @@ type Operation struct {
 	Anonymous bool
 	// Always marks a call that no policy can deny (sts:GetCallerIdentity).
 	Always bool
+	// Lacks says what AWS does here and the sandbox does not, empty if that
+	// is nothing: it is shown to users.
+	Lacks string
 }
 
 // Op makes a row from typed functions. In is the SDK's input struct and Out
