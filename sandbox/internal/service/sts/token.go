@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/mantle-iam/mantle/iam"
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
@@ -67,7 +68,7 @@ func (c *Claims) Caller(accessKeyID string) service.Caller {
 
 // sealer makes and opens session tokens. A token is
 //
-//	base64( head · nonce · AES-256-GCM( deflate(JSON claims) ) )
+//	base64( head · nonce · AES-256-GCM( form · JSON claims ) )
 //
 // with the access key id as additional data: a token only opens beside the
 // key that it was issued with. The secret key is derived from the same
@@ -75,6 +76,9 @@ func (c *Claims) Caller(accessKeyID string) service.Caller {
 type sealer struct {
 	aead   cipher.AEAD
 	secret []byte
+	// packers are the compressors not in use; making one costs more than the
+	// rest of a session.
+	packers sync.Pool
 }
 
 func newSealer(key []byte) (*sealer, error) {
@@ -103,14 +107,11 @@ func (s *sealer) seal(accessKeyID string, c *Claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("seal session of %s: %w", c.ARN, err)
 	}
-	var packed bytes.Buffer
-	w, _ := flate.NewWriter(&packed, flate.BestSpeed)
-	w.Write(plain)
-	w.Close()
+	packed := s.pack(plain)
 	nonce := make([]byte, s.aead.NonceSize())
 	rand.Read(nonce)
 	raw := append(bytes.Clone(tokenHead), nonce...)
-	raw = s.aead.Seal(raw, nonce, packed.Bytes(), []byte(accessKeyID))
+	raw = s.aead.Seal(raw, nonce, packed, []byte(accessKeyID))
 	return base64.StdEncoding.EncodeToString(raw), nil
 }
 
@@ -128,7 +129,7 @@ func (s *sealer) open(accessKeyID, token string) (*Claims, error) {
 	if err != nil {
 		return nil, errToken
 	}
-	plain, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxClaims))
+	plain, err := unpack(packed)
 	if err != nil {
 		return nil, errToken
 	}
@@ -137,6 +138,42 @@ func (s *sealer) open(accessKeyID, token string) (*Claims, error) {
 		return nil, errToken
 	}
 	return c, nil
+}
+
+// The forms of claims in a token: as they are, or deflated.
+const (
+	plainForm byte = iota
+	deflatedForm
+)
+
+// pack deflates claims that are long, because of policies or tags: clients
+// send the token with every call.
+func (s *sealer) pack(plain []byte) []byte {
+	if len(plain) < 1024 {
+		return append([]byte{plainForm}, plain...)
+	}
+	out := bytes.NewBuffer([]byte{deflatedForm})
+	w, ok := s.packers.Get().(*flate.Writer)
+	if !ok {
+		w, _ = flate.NewWriter(nil, flate.BestSpeed)
+	}
+	defer s.packers.Put(w)
+	w.Reset(out)
+	w.Write(plain)
+	w.Close()
+	return out.Bytes()
+}
+
+func unpack(packed []byte) ([]byte, error) {
+	switch {
+	case len(packed) == 0:
+		return nil, errToken
+	case packed[0] == plainForm:
+		return packed[1:], nil
+	case packed[0] == deflatedForm:
+		return io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed[1:])), maxClaims))
+	}
+	return nil, errToken
 }
 
 // secretKey is the secret access key of a session's key id: 40 characters
