@@ -10,7 +10,7 @@ GO ?= go
 test:
 	./e2e/setup
 	$(MAKE) check
-	$(GO) test ./...
+	$(GO) test -v ./... 2>&1 | ./e2e/summary -q
 	$(GO) test -race ./broker/... ./agent/... ./iam/... ./internal/... ./sandbox/...
 	$(GO) test -tags e2e -timeout 20m -v ./e2e/... 2>&1 | ./e2e/summary
 
@@ -23,3 +23,4 @@ check:
 # Figures, each beside a bare baseline of the same run.
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/... ./iam/...
+	$(GO) test -tags e2e -run '^$$' -bench Emulators ./bench
