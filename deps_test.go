@@ -33,7 +33,7 @@ sandbox/internal/service       : iam sandbox/internal/wire
 sandbox/internal/service/iam   : iam iam/account sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk
 sandbox/internal/service/sts   : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk
 sandbox/internal/service/s3    : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk blob
-sandbox                        : iam iam/account internal/sigv4 sandbox/internal/wire sandbox/internal/store sandbox/internal/service sandbox/internal/service/iam sandbox/internal/service/sts sandbox/internal/service/s3 blob
+sandbox                        : iam iam/account internal/sigv4 sandbox/internal/wire sandbox/internal/store sandbox/internal/service sandbox/internal/service/iam sandbox/internal/service/sts sandbox/internal/service/s3 blob sdk
 cmd/mantle                     : *
 bench                          :
 e2e                            :
