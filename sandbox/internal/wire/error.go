@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Error is a failure as an AWS API reports it. It says what the client is
 // to see and nothing else: a cause that must stay inside belongs in a log.
@@ -15,6 +18,15 @@ type Error struct {
 	// Detail holds further elements of the error, in order, as S3 has them
 	// (Key, BucketName, Condition, …); in JSON protocols further members.
 	Detail []Pair
+	// Members holds further members of a JSON error that are no texts, each
+	// a JSON value, such as the CancellationReasons of DynamoDB.
+	Members []Member
+}
+
+// Member is one structured member of a JSON error body.
+type Member struct {
+	Name  string
+	Value json.RawMessage
 }
 
 // Pair is one extra element of an error body.

@@ -112,6 +112,9 @@ func (c *Call) failJSON(h http.Header, b []byte, e *Error) []byte {
 	for _, p := range e.Detail {
 		add(p.Name, p.Value)
 	}
+	for _, m := range e.Members {
+		b = append(append(appendString(append(b, ','), m.Name), ':'), m.Value...)
+	}
 	return append(b, '}')
 }
 
