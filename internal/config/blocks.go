@@ -101,7 +101,7 @@ func sandboxBlock() block[Sandbox] {
 			{name: "state", want: "path", def: "memory", doc: "A directory that keeps the sandbox's state between runs. It is created if it is missing.",
 				set: func(d *decoder, s *Sandbox, v value) {
 					if it, ok := d.filled(v); ok {
-						s.State = d.path(it.text)
+						s.State = d.state(it.text)
 					}
 				}},
 			{name: "host", want: "role ARN", def: "the credentials of `base`", doc: "The role that mantle itself wears inside the sandbox, as an EC2 instance would; it must trust `ec2.amazonaws.com`.",
@@ -217,6 +217,14 @@ func bucketBlock() block[Bucket] {
 
 // dir is the directory that relative paths start from.
 func (d *decoder) dir() string { return filepath.Dir(d.name) }
+
+// state is a folder, or the address of a database, which is no path.
+func (d *decoder) state(p string) string {
+	if strings.HasPrefix(p, "postgres://") || strings.HasPrefix(p, "postgresql://") {
+		return p
+	}
+	return d.path(p)
+}
 
 // path joins a path of the configuration to the configuration's directory.
 func (d *decoder) path(p string) string {

@@ -36,9 +36,9 @@ type disk struct {
 	put, del, rev *sql.Stmt
 }
 
-// openDisk opens or makes the file, takes the exclusive lock and checks that
-// the file is one we can read.
-func openDisk(dir string, opt Options) (*disk, error) {
+// openDisk opens or makes the file, takes the exclusive lock, checks that the
+// file is one we can read, and reads it.
+func openDisk(s *Store, dir string, opt Options) (backend, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store: make the state directory: %w", err)
 	}
@@ -67,8 +67,20 @@ func openDisk(dir string, opt Options) (*disk, error) {
 	if err := d.prepare(opt); err != nil {
 		return nil, errors.Join(d.explain(err), d.close())
 	}
+	first, err := d.load(s.seed)
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	s.state.Store(first)
 	return d, nil
 }
+
+// refresh has nothing to do: nobody else can write.
+func (d *disk) refresh(*Store) error { return nil }
+
+func (d *disk) begin(s *Store) (*state, error) { return s.state.Load(), d.fatal }
+
+func (d *disk) abort() {}
 
 // prepare takes the lock, checks the file's identity and makes the schema.
 func (d *disk) prepare(opt Options) error {

@@ -14,9 +14,8 @@ import (
 	"testing"
 )
 
-func TestReopen(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
+func reopen(t *testing.T, place string) {
+	s := open(t, place)
 	put(t, s, "a", 1)
 	put(t, s, "bytes\xff\x00", 2)
 	put(t, s, "gone", 3)
@@ -26,13 +25,18 @@ func TestReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	s = open(t, dir)
+	s = open(t, place)
 	if got, want := contents(t, s), (map[string]int{"a": 1, "bytes\xff\x00": 2}); !maps.Equal(got, want) {
 		t.Errorf("after reopening: %v, want %v", got, want)
 	}
 	if got := s.Revision(); got != revision {
 		t.Errorf("revision after reopening is %d, want %d", got, revision)
 	}
+}
+
+func TestStateFileIsPrivate(t *testing.T) {
+	dir := t.TempDir()
+	open(t, dir)
 	if info, err := os.Stat(filepath.Join(dir, fileName)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("state file: %v, %v, want mode 0600: it holds secrets", info.Mode(), err)
 	}
@@ -129,12 +133,11 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-func TestRowOfAnotherShape(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
+func rowOfAnotherShape(t *testing.T, place string) {
+	s := open(t, place)
 	put(t, s, "a", 1)
 	s.Close()
-	s = open(t, dir)
+	s = open(t, place)
 	numbers := NewTable[int]("things")
 	err := s.View(func(tx *Tx) error { numbers.Get(tx, "a"); return nil })
 	if err == nil || !strings.Contains(err.Error(), `row "a" of table things`) {
@@ -153,8 +156,8 @@ func TestRowOfAnotherShape(t *testing.T) {
 	}
 }
 
-func TestUnwritableValue(t *testing.T) {
-	s := open(t, t.TempDir())
+func unwritableValue(t *testing.T, place string) {
+	s := open(t, place)
 	channels := NewTable[chan int]("channels")
 	err := s.Update(func(tx *Tx) error {
 		things.Put(tx, "a", thing{})
@@ -169,15 +172,15 @@ func TestUnwritableValue(t *testing.T) {
 	}
 }
 
-// killedDir makes this test binary the child of TestKill.
+// killedDir makes this test binary the child of kill.
 const killedDir = "MANTLE_STORE_TEST_DIR"
 
-// TestKillChild is TestKill's child: it writes rows and reports each on
+// TestKillChild is kill's child: it writes rows and reports each on
 // standard output after Update returned, until it is killed.
 func TestKillChild(t *testing.T) {
 	dir := os.Getenv(killedDir)
 	if dir == "" {
-		return // an ordinary run: TestKill starts this again as a child
+		return // an ordinary run: kill starts this again as a child
 	}
 	s, err := Open(dir)
 	if err != nil {
@@ -189,10 +192,9 @@ func TestKillChild(t *testing.T) {
 	}
 }
 
-// TestKill kills a writing process with SIGKILL and expects every write that
+// kill kills a writing process with SIGKILL and expects every write that
 // it reported to be there, and nothing after the first gap.
-func TestKill(t *testing.T) {
-	dir := t.TempDir()
+func kill(t *testing.T, dir string) {
 	for round := range 3 {
 		child := exec.Command(os.Args[0], "-test.run=^TestKillChild$")
 		child.Env = append(os.Environ(), killedDir+"="+dir)
@@ -243,7 +245,7 @@ func TestFailedCommit(t *testing.T) {
 	s := open(t, dir)
 	put(t, s, "a", 1)
 	revision := s.Revision()
-	if err := s.disk.close(); err != nil {
+	if err := s.back.close(); err != nil {
 		t.Fatal(err)
 	}
 	err := s.Update(func(tx *Tx) error { things.Put(tx, "a", thing{N: 2}); return nil })

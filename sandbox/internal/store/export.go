@@ -39,8 +39,8 @@ type line struct {
 // row by table and key, and a trailer with the number of rows. It holds the
 // secrets that the state holds.
 func (s *Store) Export(w io.Writer) error {
-	if s.closed.Load() {
-		return ErrClosed
+	if err := s.Refresh(); err != nil {
+		return err
 	}
 	now := s.state.Load()
 	out := bufio.NewWriter(w)
@@ -78,44 +78,60 @@ func (s *Store) Export(w io.Writer) error {
 // Import replaces the whole state by an export: all of it or, on an error,
 // nothing of it. Errors name the line.
 func (s *Store) Import(r io.Reader) error {
+	// Read first: the right to write is not held while r may dawdle.
+	lines, err := parseExport(&lineReader{r: bufio.NewReader(r)})
+	if err != nil {
+		return err
+	}
 	return s.Update(func(tx *Tx) error {
-		in := &lineReader{r: bufio.NewReader(r)}
-		var h header
-		if err := in.next(&h); err != nil {
-			return err
-		}
-		if h.Format != formatName {
-			return in.errorf("this is not an export of a sandbox")
-		}
-		if h.Version != schemaVersion {
-			return in.errorf("export of format %d, this program reads %d", h.Version, schemaVersion)
-		}
 		tx.tables, tx.owned, tx.wiped = map[string]*node{}, true, true
-		for count := 0; ; count++ {
-			var l line
-			if err := in.next(&l); err != nil {
-				return err
-			}
-			if l.Rows != nil {
-				if *l.Rows != count {
-					return in.errorf("the export says it has %d rows, but %d came", *l.Rows, count)
-				}
-				return in.end()
-			}
-			if l.Table == "" || l.Value == nil {
-				return in.errorf("a row needs a table and a value")
-			}
-			if l.KeyBytes != nil {
-				l.Key = string(l.KeyBytes)
-			}
-			if tx.tables[l.Table].get(l.Key) != nil {
-				return in.errorf("row %q of table %s comes twice", l.Key, l.Table)
-			}
+		for _, l := range lines {
 			rw := &row{}
 			rw.cell.Store(&cell{raw: l.Value})
 			tx.set(l.Table, l.Key, rw, l.Value)
 		}
+		return nil
 	})
+}
+
+// parseExport reads the rows of an export.
+func parseExport(in *lineReader) ([]line, error) {
+	var h header
+	if err := in.next(&h); err != nil {
+		return nil, err
+	}
+	if h.Format != formatName {
+		return nil, in.errorf("this is not an export of a sandbox")
+	}
+	if h.Version != schemaVersion {
+		return nil, in.errorf("export of format %d, this program reads %d", h.Version, schemaVersion)
+	}
+	var lines []line
+	seen := map[slot]bool{}
+	for {
+		var l line
+		if err := in.next(&l); err != nil {
+			return nil, err
+		}
+		if l.Rows != nil {
+			if *l.Rows != len(lines) {
+				return nil, in.errorf("the export says it has %d rows, but %d came", *l.Rows, len(lines))
+			}
+			return lines, in.end()
+		}
+		if l.Table == "" || l.Value == nil {
+			return nil, in.errorf("a row needs a table and a value")
+		}
+		if l.KeyBytes != nil {
+			l.Key = string(l.KeyBytes)
+		}
+		at := slot{l.Table, l.Key}
+		if seen[at] {
+			return nil, in.errorf("row %q of table %s comes twice", l.Key, l.Table)
+		}
+		seen[at] = true
+		lines = append(lines, l)
+	}
 }
 
 // lineReader reads JSON values, one a line, counting lines.

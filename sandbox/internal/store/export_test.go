@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-func TestExportImport(t *testing.T) {
-	from := open(t, t.TempDir())
+func exportImport(t *testing.T, dir string) {
+	from := open(t, "")
 	put(t, from, "a<b>", 1)
 	err := from.Update(func(tx *Tx) error { things.Put(tx, "bytes\xff", thing{"odd key", 2}); return nil })
 	if err != nil {
@@ -19,7 +19,6 @@ func TestExportImport(t *testing.T) {
 	if err := from.Export(&first); err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
 	to := open(t, dir)
 	put(t, to, "old", 9)
 	if err := to.Import(bytes.NewReader(first.Bytes())); err != nil {

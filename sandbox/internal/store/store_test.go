@@ -51,13 +51,16 @@ func contents(t testing.TB, s *Store) map[string]int {
 	return got
 }
 
-// TestModel drives a store with random transactions beside a plain map.
-func TestModel(t *testing.T) {
+// model drives a store with random transactions beside a plain map.
+func model(t *testing.T, place string) {
+	s := open(t, place)
 	rapid.Check(t, func(rt *rapid.T) {
-		s, err := Open("")
-		if err != nil {
-			rt.Fatal(err)
-		}
+		s.Update(func(tx *Tx) error {
+			for k := range things.Range(tx, "") {
+				things.Delete(tx, k)
+			}
+			return nil
+		})
 		want := map[string]int{}
 		key := rapid.StringMatching(`[ab]{0,3}(/[a-c]{0,2})?`)
 		for range rapid.IntRange(1, 12).Draw(rt, "transactions") {
@@ -172,8 +175,8 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-func TestSnapshotIsolation(t *testing.T) {
-	s := open(t, "")
+func snapshotIsolation(t *testing.T, place string) {
+	s := open(t, place)
 	put(t, s, "a", 1)
 	s.View(func(tx *Tx) error {
 		put(t, s, "a", 2) // a writer is not blocked by this reader
@@ -191,8 +194,8 @@ func TestSnapshotIsolation(t *testing.T) {
 	}
 }
 
-func TestReadersAndWritersTogether(t *testing.T) {
-	s := open(t, t.TempDir())
+func readersAndWritersTogether(t *testing.T, place string) {
+	s := open(t, place)
 	const writers, each = 4, 25
 	var wg sync.WaitGroup
 	for range writers {
@@ -238,8 +241,8 @@ func mustPanic(t *testing.T, want string, f func()) {
 	f()
 }
 
-func TestMisuse(t *testing.T) {
-	s := open(t, "")
+func misuse(t *testing.T, place string) {
+	s := open(t, place)
 	put(t, s, "a", 1)
 	var kept *Tx
 	s.View(func(tx *Tx) error { kept = tx; return nil })
@@ -273,8 +276,8 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
-func TestRevisionOnlyGrowsWithChanges(t *testing.T) {
-	s := open(t, "")
+func revisionOnlyGrowsWithChanges(t *testing.T, place string) {
+	s := open(t, place)
 	was := s.Revision()
 	s.Update(func(tx *Tx) error { things.Get(tx, "a"); return nil })
 	if got := s.Revision(); got != was {

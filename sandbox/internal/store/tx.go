@@ -29,7 +29,8 @@ type change struct {
 	deleted bool
 }
 
-// Revision is the revision of the state that the transaction began with.
+// Revision identifies the state that the transaction began with: two
+// transactions of a process with the same Revision began with the same rows.
 func (tx *Tx) Revision() uint64 {
 	tx.check()
 	return tx.revision
