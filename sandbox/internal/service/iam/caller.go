@@ -24,7 +24,7 @@ func (s *IAM) Policies(c *service.Caller) (policy.Policies, error) {
 		return policy.Policies{}, nil
 	}
 	var out policy.Policies
-	err := s.store.View(func(tx *store.Tx) error {
+	err := s.judge(func(tx *store.Tx) error {
 		if c.Type == policy.FederatedUser && c.Issuer == s.rootARN(c.Account) {
 			p, err := s.compiled(policy.Identity, s.aws()["arn:"+s.partition+":iam::aws:policy/AdministratorAccess"])
 			if err != nil {
@@ -90,7 +90,7 @@ func (s *IAM) sessionPolicies(tx *store.Tx, c *service.Caller) ([]*policy.Policy
 // The map is shared and must not be changed.
 func (s *IAM) PrincipalTags(c *service.Caller) map[string]string {
 	var out map[string]string
-	err := s.store.View(func(tx *store.Tx) error {
+	err := s.judge(func(tx *store.Tx) error {
 		if c.Type == policy.User || c.Type == policy.AssumedRole || c.Type == policy.FederatedUser {
 			if b, ok := s.bundle(tx, c.ID); ok {
 				out = b.tags
@@ -119,7 +119,7 @@ func (s *IAM) PrincipalTags(c *service.Caller) map[string]string {
 // federated session, or the account of a root user.
 func (s *IAM) Alive(c *service.Caller) bool {
 	alive := false
-	err := s.store.View(func(tx *store.Tx) error {
+	err := s.judge(func(tx *store.Tx) error {
 		switch c.Type {
 		case policy.Root:
 			alive = accounts.Has(tx, c.Account)

@@ -238,4 +238,5 @@ func (c *call) make(k kind, path, name *string, tags []types.Tag, keys ...servic
 // tagNoun is the end of the tagging action of a kind.
 var tagNoun = map[kind]string{
 	roleKind: "Role", userKind: "User", policyKind: "Policy", profileKind: "InstanceProfile",
+	oidcKind: "OpenIDConnectProvider", samlKind: "SAMLProvider",
 }

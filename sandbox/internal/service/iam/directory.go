@@ -137,7 +137,15 @@ func (s *IAM) Accounts() []AccountInfo {
 // view looks at the store where there is no error to return; a closed or
 // damaged store reads as empty.
 func (s *IAM) view(look func(*store.Tx)) {
-	_ = s.store.View(func(tx *store.Tx) error { look(tx); return nil })
+	_ = s.judge(func(tx *store.Tx) error { look(tx); return nil })
+}
+
+// judge looks at the state that calls are judged by.
+func (s *IAM) judge(look func(*store.Tx) error) error {
+	if s.visible == nil {
+		return s.store.View(look)
+	}
+	return s.store.ViewAt(s.visible(), look)
 }
 
 // AccessKey finds an access key; the caller must see whether it is active.

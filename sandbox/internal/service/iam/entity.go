@@ -18,6 +18,8 @@ const (
 	groupKind   kind = "group"
 	policyKind  kind = "policy"
 	profileKind kind = "instance-profile"
+	oidcKind    kind = "oidc-provider"
+	samlKind    kind = "saml-provider"
 )
 
 // The tables. Keys are built by the functions below.
@@ -32,6 +34,7 @@ var (
 	members     = store.NewTable[struct{}]("iam.members")       // group id/user id
 	attachments = store.NewTable[struct{}]("iam.attachments")   // attachKey
 	deletions   = store.NewTable[*deletionRow]("iam.deletions") // account/task id
+	providers   = store.NewTable[*providerRow]("iam.providers") // ARN
 )
 
 // nameKey is the key of a name: unique per account and kind, whatever the

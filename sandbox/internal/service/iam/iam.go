@@ -13,6 +13,9 @@ type Options struct {
 	Partition string
 	// Quotas replaces AWS's default quotas where it is not zero.
 	Quotas Quotas
+	// Visible is the state by which keys, policies and trust are judged; nil
+	// is the newest. What the API's own operations read is always that.
+	Visible func() store.Moment
 }
 
 // Quotas are limits per account, or per entity where the name says so. Zero
@@ -73,6 +76,7 @@ type IAM struct {
 	store     *store.Store
 	partition string
 	quotas    Quotas
+	visible   func() store.Moment
 	aws       func() map[string]*policyRow // AWS's managed policies by ARN
 	used      lastUsed
 	cache     cache
@@ -85,7 +89,7 @@ func New(st *store.Store, opt Options) *IAM {
 	if opt.Partition == "" {
 		opt.Partition = "aws"
 	}
-	s := &IAM{store: st, partition: opt.Partition, quotas: opt.Quotas.or(defaults()), aws: managedPolicies}
+	s := &IAM{store: st, partition: opt.Partition, quotas: opt.Quotas.or(defaults()), visible: opt.Visible, aws: managedPolicies}
 	if opt.Partition != "aws" {
 		s.aws = sync.OnceValue(func() map[string]*policyRow { return managedIn(opt.Partition) })
 	}

@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"slices"
+
 	api "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
@@ -8,12 +10,15 @@ import (
 
 // Operations is the table of the API, in the order of the files that answer.
 func (s *IAM) Operations() []service.Operation {
-	return append(append(append(append(
+	return slices.Concat(
 		s.roleOperations(),
-		s.userOperations()...),
-		s.groupOperations()...),
-		s.policyOperations()...),
-		s.otherOperations()...)
+		s.userOperations(),
+		s.groupOperations(),
+		s.policyOperations(),
+		s.otherOperations(),
+		s.providerOperations(),
+		s.simulationOperations(),
+	)
 }
 
 func (s *IAM) roleOperations() []service.Operation {
@@ -144,5 +149,38 @@ func (s *IAM) otherOperations() []service.Operation {
 		read(s, "GetAccountPasswordPolicy", onAccount[api.GetAccountPasswordPolicyInput], (*call).getAccountPasswordPolicy),
 		read(s, "GetAccountSummary", onAccount[api.GetAccountSummaryInput], (*call).getAccountSummary),
 		read(s, "GetAccountAuthorizationDetails", onAccount[api.GetAccountAuthorizationDetailsInput], (*call).getAccountAuthorizationDetails),
+	}
+}
+
+func (s *IAM) providerOperations() []service.Operation {
+	return []service.Operation{
+		write(s, "CreateOpenIDConnectProvider", (*call).mayCreateOpenIDConnectProvider, (*call).createOpenIDConnectProvider),
+		read(s, "GetOpenIDConnectProvider", onProvider(oidcKind, func(in *api.GetOpenIDConnectProviderInput) *string { return in.OpenIDConnectProviderArn }), (*call).getOpenIDConnectProvider),
+		read(s, "ListOpenIDConnectProviders", onAccount[api.ListOpenIDConnectProvidersInput], (*call).listOpenIDConnectProviders),
+		write(s, "DeleteOpenIDConnectProvider", onProvider(oidcKind, func(in *api.DeleteOpenIDConnectProviderInput) *string { return in.OpenIDConnectProviderArn }), (*call).deleteOpenIDConnectProvider),
+		write(s, "AddClientIDToOpenIDConnectProvider", onProvider(oidcKind, func(in *api.AddClientIDToOpenIDConnectProviderInput) *string { return in.OpenIDConnectProviderArn }), (*call).addClientID),
+		write(s, "RemoveClientIDFromOpenIDConnectProvider", onProvider(oidcKind, func(in *api.RemoveClientIDFromOpenIDConnectProviderInput) *string { return in.OpenIDConnectProviderArn }), (*call).removeClientID),
+		write(s, "UpdateOpenIDConnectProviderThumbprint", onProvider(oidcKind, func(in *api.UpdateOpenIDConnectProviderThumbprintInput) *string { return in.OpenIDConnectProviderArn }), (*call).updateThumbprint),
+		write(s, "TagOpenIDConnectProvider", onProvider(oidcKind, func(in *api.TagOpenIDConnectProviderInput) *string { return in.OpenIDConnectProviderArn }, withTags(func(in *api.TagOpenIDConnectProviderInput) []types.Tag { return in.Tags })), (*call).tagOpenIDConnectProvider),
+		write(s, "UntagOpenIDConnectProvider", onProvider(oidcKind, func(in *api.UntagOpenIDConnectProviderInput) *string { return in.OpenIDConnectProviderArn }, withTagKeys(func(in *api.UntagOpenIDConnectProviderInput) []string { return in.TagKeys })), (*call).untagOpenIDConnectProvider),
+		read(s, "ListOpenIDConnectProviderTags", onProvider(oidcKind, func(in *api.ListOpenIDConnectProviderTagsInput) *string { return in.OpenIDConnectProviderArn }), (*call).listOpenIDConnectProviderTags),
+
+		write(s, "CreateSAMLProvider", (*call).mayCreateSAMLProvider, (*call).createSAMLProvider),
+		read(s, "GetSAMLProvider", onProvider(samlKind, func(in *api.GetSAMLProviderInput) *string { return in.SAMLProviderArn }), (*call).getSAMLProvider),
+		read(s, "ListSAMLProviders", onAccount[api.ListSAMLProvidersInput], (*call).listSAMLProviders),
+		write(s, "UpdateSAMLProvider", onProvider(samlKind, func(in *api.UpdateSAMLProviderInput) *string { return in.SAMLProviderArn }), (*call).updateSAMLProvider),
+		write(s, "DeleteSAMLProvider", onProvider(samlKind, func(in *api.DeleteSAMLProviderInput) *string { return in.SAMLProviderArn }), (*call).deleteSAMLProvider),
+		write(s, "TagSAMLProvider", onProvider(samlKind, func(in *api.TagSAMLProviderInput) *string { return in.SAMLProviderArn }, withTags(func(in *api.TagSAMLProviderInput) []types.Tag { return in.Tags })), (*call).tagSAMLProvider),
+		write(s, "UntagSAMLProvider", onProvider(samlKind, func(in *api.UntagSAMLProviderInput) *string { return in.SAMLProviderArn }, withTagKeys(func(in *api.UntagSAMLProviderInput) []string { return in.TagKeys })), (*call).untagSAMLProvider),
+		read(s, "ListSAMLProviderTags", onProvider(samlKind, func(in *api.ListSAMLProviderTagsInput) *string { return in.SAMLProviderArn }), (*call).listSAMLProviderTags),
+	}
+}
+
+func (s *IAM) simulationOperations() []service.Operation {
+	return []service.Operation{
+		read(s, "SimulateCustomPolicy", onAccount[api.SimulateCustomPolicyInput], (*call).simulateCustomPolicy),
+		read(s, "SimulatePrincipalPolicy", onSource(func(in *api.SimulatePrincipalPolicyInput) *string { return in.PolicySourceArn }), (*call).simulatePrincipalPolicy),
+		read(s, "GetContextKeysForCustomPolicy", onAccount[api.GetContextKeysForCustomPolicyInput], (*call).getContextKeysForCustomPolicy),
+		read(s, "GetContextKeysForPrincipalPolicy", onSource(func(in *api.GetContextKeysForPrincipalPolicyInput) *string { return in.PolicySourceArn }), (*call).getContextKeysForPrincipalPolicy),
 	}
 }

@@ -24,7 +24,7 @@ import (
 // account that was not made here does not exist.
 func (s *IAM) PrincipalExists(principal string) bool {
 	ok := false
-	err := s.store.View(func(tx *store.Tx) error {
+	err := s.judge(func(tx *store.Tx) error {
 		ok = s.principalExists(tx, principal)
 		return nil
 	})

@@ -61,8 +61,12 @@ func TestChecksFitReference(t *testing.T) {
 		"PolicyArn": policy, "PermissionsBoundary": policy, "PolicyName": "some-policy", "Path": "/x/",
 		"AWSServiceName": "ecs.amazonaws.com", "AccessKeyId": w.keys.Admin.ID,
 		"DeletionTaskId": "task/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS/1",
-		"NewUserName":    "mira2", "NewGroupName": "developers2",
+		"NewUserName":    "mira2", "NewGroupName": "developers2", "Name": "corp", "Url": "https://example.com",
+		"OpenIDConnectProviderArn": "arn:aws:iam::" + testAccount + ":oidc-provider/example.com",
+		"SAMLProviderArn":          "arn:aws:iam::" + testAccount + ":saml-provider/corp",
+		"PolicySourceArn":          "arn:aws:iam::" + testAccount + ":role/app/web",
 	}
+	must[api.CreateOpenIDConnectProviderOutput](w, "CreateOpenIDConnectProvider", &api.CreateOpenIDConnectProviderInput{Url: new("https://example.com"), Tags: tags})
 	wantKey := map[string]string{ // the keys that a call must carry, beside tags
 		"AttachRolePolicy": keyPolicyARN, "DetachUserPolicy": keyPolicyARN, "AttachGroupPolicy": keyPolicyARN,
 		"PutRolePermissionsBoundary": keyBoundary, "CreateUser": keyBoundary, "CreateRole": keyBoundary,
@@ -70,6 +74,7 @@ func TestChecksFitReference(t *testing.T) {
 		"CreateServiceLinkedRole": keyService, "TagUser": "aws:TagKeys", "UntagRole": "aws:TagKeys",
 		"CreatePolicy": "aws:RequestTag/team", "GetRole": "iam:ResourceTag/stage", "DeleteUser": "aws:ResourceTag/stage",
 		"GetInstanceProfile": "aws:ResourceTag/stage", "GetPolicy": "aws:ResourceTag/a",
+		"CreateOpenIDConnectProvider": "aws:RequestTag/team", "GetOpenIDConnectProvider": "aws:ResourceTag/stage",
 	}
 	for name, op := range w.ops {
 		in := op.Input()

@@ -103,7 +103,7 @@ func (c *call) getAccountSummary(*api.GetAccountSummaryInput) (*api.GetAccountSu
 		"AccessKeysPerUserQuota": c.quotas.AccessKeysPerUser, "AccountAccessKeysPresent": rootKeys,
 		"AccountMFAEnabled": 0, "AccountPasswordPresent": 1, "AccountSigningCertificatesPresent": 0,
 		"MFADevices": 0, "MFADevicesInUse": 0, "SigningCertificatesPerUserQuota": 2,
-		"ServerCertificates": 0, "ServerCertificatesQuota": 20, "Providers": 0, "GlobalEndpointTokenVersion": 1,
+		"ServerCertificates": 0, "ServerCertificatesQuota": 20, "Providers": c.countProviders(), "GlobalEndpointTokenVersion": 1,
 	} {
 		out.SummaryMap[key] = int32(n)
 	}
