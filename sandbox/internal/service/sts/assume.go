@@ -87,13 +87,20 @@ func (s *STS) target(text string) (role Role, known bool, err error) {
 }
 
 func assumeContext(in *sdk.AssumeRoleInput, role Role, tags tagSet, source string) []service.KV {
-	kv := []service.KV{{Key: "sts:RoleSessionName", Values: []string{aws.ToString(in.RoleSessionName)}}}
+	kv := trustContext(aws.ToString(in.RoleSessionName), role, tags, source)
 	if in.ExternalId != nil {
 		kv = append(kv, service.KV{Key: "sts:ExternalId", Values: []string{*in.ExternalId}})
 	}
 	if in.DurationSeconds != nil {
 		kv = append(kv, service.KV{Key: "sts:DurationSeconds", Values: []string{fmt.Sprint(*in.DurationSeconds)}})
 	}
+	return kv
+}
+
+// trustContext holds the keys that every way to assume a role gives to the
+// trust decision.
+func trustContext(session string, role Role, tags tagSet, source string) []service.KV {
+	kv := []service.KV{{Key: "sts:RoleSessionName", Values: []string{session}}}
 	if source != "" {
 		kv = append(kv, service.KV{Key: "sts:SourceIdentity", Values: []string{source}})
 	}
@@ -260,7 +267,6 @@ func (s *STS) assumeRole(_ context.Context, r *service.Request, in *sdk.AssumeRo
 		AssumedRoleUser: &types.AssumedRoleUser{
 			Arn: aws.String(claims.ARN), AssumedRoleId: aws.String(claims.UserID),
 		},
-		//lint:ignore SA1019 every client in use still reads it, and the newer member is in no model yet
 		PackedPolicySize: packed,
 	}
 	if source != "" {

@@ -123,9 +123,8 @@ func (s *STS) getFederationToken(_ context.Context, r *service.Request, in *sdk.
 		return nil, err
 	}
 	return &sdk.GetFederationTokenOutput{
-		Credentials:   cred,
-		FederatedUser: &types.FederatedUser{Arn: aws.String(claims.ARN), FederatedUserId: aws.String(userID)},
-		//lint:ignore SA1019 every client in use still reads it, and the newer member is in no model yet
+		Credentials:      cred,
+		FederatedUser:    &types.FederatedUser{Arn: aws.String(claims.ARN), FederatedUserId: aws.String(userID)},
 		PackedPolicySize: packed,
 	}, nil
 }

@@ -12,7 +12,10 @@ import (
 	"github.com/mantle-iam/mantle/sandbox/internal/wire"
 )
 
-type accessKeyInfoInput = sdk.GetAccessKeyInfoInput
+type (
+	accessKeyInfoInput = sdk.GetAccessKeyInfoInput
+	decodeInput        = sdk.DecodeAuthorizationMessageInput
+)
 
 // getCallerIdentity tells the caller who it is. No permission is needed and
 // no policy can deny it (STS API Reference, GetCallerIdentity).

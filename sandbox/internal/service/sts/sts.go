@@ -1,16 +1,20 @@
 // Package sts is the sandbox's Security Token Service.
 //
 // The files follow a session's life: assume.go and federation.go make
-// sessions on request, vend.go makes those that a service (an instance, a
-// task) hands to a workload, token.go seals them into the token that the
-// client carries, identity.go tells a caller who it is, and limits.go says
-// what temporary credentials may not do.
+// sessions on request, webidentity.go those for the tokens of identity
+// providers (read and verified in jwt.go, with keys from keys.go, and turned
+// into condition keys in claims.go), vend.go makes those that a service (an
+// instance, a task) hands to a workload, token.go seals them into the token
+// that the client carries, identity.go tells a caller who it is and what
+// temporary credentials may not do. authorization.go seals and opens the
+// messages that say why a call was refused.
 //
 // Rules and texts follow the AWS STS API Reference and the IAM User Guide,
 // "Temporary security credentials in IAM".
 package sts
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"time"
@@ -47,12 +51,23 @@ type Directory interface {
 	AccountOf(accessKeyID string) (string, bool)
 	// Tags are the tags of the caller's user or role, session tags included.
 	Tags(c *service.Caller) map[string]string
+	// Provider finds the OpenID Connect provider that an account has for an
+	// issuer.
+	Provider(account, issuer string) (Provider, bool)
+}
+
+// Options are the choices of the service. The zero value is the default.
+type Options struct {
+	// Keys fetches the JSON Web Key Set of an OpenID Connect issuer. Nil is
+	// [FetchKeys], which asks the issuer.
+	Keys func(ctx context.Context, issuer string) ([]byte, error)
 }
 
 // STS is the service.
 type STS struct {
 	dir  Directory
 	seal *sealer
+	keys keyring
 }
 
 // keyTable holds the one key that session tokens are sealed with.
@@ -60,7 +75,7 @@ var keyTable = store.NewTable[[]byte]("sts.key")
 
 // New opens the service on a store. The sealing key is made on first use
 // and kept, so that sessions survive a restart on the same state.
-func New(st *store.Store, dir Directory) (*STS, error) {
+func New(st *store.Store, dir Directory, opt Options) (*STS, error) {
 	var key []byte
 	err := st.Update(func(tx *store.Tx) error {
 		if k, ok := keyTable.Get(tx, "seal"); ok {
@@ -79,7 +94,10 @@ func New(st *store.Store, dir Directory) (*STS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &STS{dir: dir, seal: seal}, nil
+	if opt.Keys == nil {
+		opt.Keys = FetchKeys
+	}
+	return &STS{dir: dir, seal: seal, keys: keyring{fetch: opt.Keys}}, nil
 }
 
 // Name is the signing name.
@@ -91,10 +109,14 @@ func (s *STS) Operations() []service.Operation {
 	identity.Always = true
 	session := service.Op("GetSessionToken", noChecks, s.getSessionToken)
 	session.Always = true
+	web := service.Op("AssumeRoleWithWebIdentity", s.webIdentityChecks, s.assumeRoleWithWebIdentity)
+	web.Anonymous = true
 	return []service.Operation{
 		service.Op("AssumeRole", s.assumeRoleChecks, s.assumeRole),
+		web,
 		service.Op("GetFederationToken", s.getFederationTokenChecks, s.getFederationToken),
 		service.Op("GetAccessKeyInfo", onAll("sts:GetAccessKeyInfo", accessKeyInfoInput{}), s.getAccessKeyInfo),
+		service.Op("DecodeAuthorizationMessage", onAll("sts:DecodeAuthorizationMessage", decodeInput{}), s.decodeAuthorizationMessage),
 		identity,
 		session,
 	}
