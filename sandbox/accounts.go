@@ -35,6 +35,11 @@ var names = store.NewTable[string]("sandbox.accounts")
 // AddAccount makes an account, with a root key and an administrator. An
 // account that the state already has keeps what it has.
 func (s *Server) AddAccount(name, id string) (Account, error) {
+	defer s.late.settle()
+	return s.account(name, id)
+}
+
+func (s *Server) account(name, id string) (Account, error) {
 	key, err := s.iam.CreateAccount(id, name)
 	if err != nil {
 		return Account{}, fmt.Errorf("account %s: %w", name, err)
@@ -69,7 +74,7 @@ func (s *Server) Accounts() ([]Account, error) {
 	}
 	var list []Account
 	for _, id := range slices.Sorted(maps.Keys(made)) {
-		a, err := s.AddAccount(made[id], id)
+		a, err := s.account(made[id], id)
 		if err != nil {
 			return nil, err
 		}
@@ -112,6 +117,7 @@ func (s *Server) Load(id string, files ...[]byte) error {
 	if err := s.iam.Load(id, whole); err != nil {
 		return err
 	}
+	defer s.late.settle()
 	return s.store.Update(func(tx *store.Tx) error {
 		loads.Put(tx, key, true)
 		return nil

@@ -22,6 +22,14 @@ func (s *Server) authenticate(name string, call *wire.Call, auth *sigv4.Auth) (*
 		ID: call.ID, Now: s.now().UTC(), Region: DefaultRegion, Source: source(r),
 		UserAgent: r.UserAgent(), TLS: r.TLS != nil, Call: call,
 	}
+	// From here on the call sees everything that any sandbox on the same
+	// state had acknowledged when it came. And a key that cannot be looked
+	// up is not a wrong key.
+	if err := s.store.Refresh(); err != nil {
+		s.log.Error("the state cannot be read", "request", req.ID, "error", err)
+		w := broken[familyOf(name)]
+		return req, &wire.Error{Code: w.code, Status: w.status, Message: w.text}
+	}
 	if auth == nil {
 		req.Caller = service.Caller{Principal: engine.Principal{Type: engine.Anonymous, ARN: "anonymous"}, UserID: "anonymous"}
 		return req, verifyBody(name, r, nil, "")

@@ -64,6 +64,10 @@ func (s *Server) permitted(req *service.Request, c service.Check) *wire.Error {
 	if stranger && name == "s3" {
 		message = "Access Denied"
 	}
+	if name == "ec2" && c.Resource != "*" {
+		// EC2 seals the reason as well. Its listing operations do not.
+		message += ". Encoded authorization failure message: " + s.sts.EncodeAuthorization(&req.Caller, &r, d)
+	}
 	if c.Denied != nil {
 		return c.Denied(message)
 	}

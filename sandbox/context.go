@@ -34,7 +34,8 @@ func (s *Server) context(req *service.Request, c service.Check, owner string) *e
 	for _, kv := range c.Context {
 		// These keys hold several values even when one is given.
 		switch kv.Key {
-		case "aws:TagKeys", "sts:TransitiveTagKeys", "s3:RequestObjectTagKeys", "dynamodb:LeadingKeys", "dynamodb:Attributes":
+		case "aws:TagKeys", "sts:TransitiveTagKeys", "s3:RequestObjectTagKeys", "dynamodb:LeadingKeys", "dynamodb:Attributes",
+			"ecs:capacity-provider", "ecs:container-instances", "ecs:compute-compatibility", "ecs:subnet":
 			x.SetList(kv.Key, kv.Values)
 		default:
 			x.Set(kv.Key, kv.Values...)
@@ -49,6 +50,9 @@ var principalTypes = map[engine.PrincipalType]string{
 }
 
 func (s *Server) principalContext(x *engine.Context, c *service.Caller) {
+	if c.Type == engine.Federated {
+		return // an identity provider is in no account; its token's keys come with the check
+	}
 	x.Set("aws:PrincipalType", principalTypes[c.Type])
 	x.Set("aws:userid", c.UserID)
 	if c.Type == engine.Anonymous {

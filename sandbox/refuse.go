@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"fmt"
 	"github.com/mantle-iam/mantle/sandbox/internal/wire"
 	"net/http"
@@ -119,5 +120,7 @@ func (s *Server) unknownService(w http.ResponseWriter, p *passage) {
 	w.Header().Set("x-amzn-ErrorType", "UnknownServiceException")
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.WriteHeader(http.StatusBadRequest)
-	fmt.Fprintf(w, `{"__type":"UnknownServiceException","message":"The sandbox does not implement the service %q."}`+"\n", name)
+	json.NewEncoder(w).Encode(map[string]string{
+		"__type": "UnknownServiceException", "message": "The sandbox does not implement the service " + name + ".",
+	})
 }

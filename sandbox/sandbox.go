@@ -7,18 +7,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/blob/fileblob"
-	"gocloud.dev/blob/memblob"
 
 	"github.com/mantle-iam/mantle/internal/sigv4"
+	"github.com/mantle-iam/mantle/sandbox/internal/objects"
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
+	"github.com/mantle-iam/mantle/sandbox/internal/service/ec2"
+	"github.com/mantle-iam/mantle/sandbox/internal/service/ecs"
 	"github.com/mantle-iam/mantle/sandbox/internal/service/iam"
-	"github.com/mantle-iam/mantle/sandbox/internal/service/s3"
 	"github.com/mantle-iam/mantle/sandbox/internal/service/sts"
 	"github.com/mantle-iam/mantle/sandbox/internal/store"
 	"github.com/mantle-iam/mantle/sandbox/internal/wire"
@@ -27,11 +25,20 @@ import (
 // DefaultRegion is the region of calls whose credential scope names none.
 const DefaultRegion = "us-east-1"
 
+// maxAge is how far a look at a shared state outside a call may be behind. A
+// call is not behind: it asks once at its start (authenticate.go).
+const maxAge = time.Second
+
 // Options are the choices of a sandbox. The zero value is a sandbox in
 // memory.
 type Options struct {
 	// State is a folder in which everything survives a crash; empty keeps
 	// the state in memory. The folder is made if it does not exist.
+	//
+	// A postgres:// address is a PostgreSQL database instead, which any
+	// number of sandboxes may have as their state at the same time: they are
+	// then one AWS behind several addresses. Its tables are made if they do
+	// not exist.
 	State string
 	// Now is the sandbox's clock; nil is the system's.
 	Now func() time.Time
@@ -45,6 +52,13 @@ type Options struct {
 	// tokens AssumeRoleWithWebIdentity is to verify. Nil asks the issuer:
 	// over https, or over http on this machine.
 	Keys func(ctx context.Context, issuer string) ([]byte, error)
+	// Propagation is how long changes of IAM take to count, as they take
+	// some seconds on AWS: what was changed reads back at once, but keys,
+	// policies and trust are judged by the state of that long ago. What is
+	// there when the sandbox starts, and what AddAccount and Load bring,
+	// counts at once. With a PostgreSQL state, changes that other processes
+	// make count from when this one first hears of them. Zero is at once.
+	Propagation time.Duration
 	// Faults are injected into calls that are otherwise in order. None by
 	// default.
 	Faults []Fault
@@ -59,9 +73,12 @@ type Server struct {
 	blobs    *blob.Bucket
 	iam      *iam.IAM
 	sts      *sts.STS
+	ec2      *ec2.EC2
+	ecs      *ecs.ECS
 	verifier sigv4.Verifier
 	trail    func(Record)
 	faults   faults
+	late     propagation
 	keys     func(ctx context.Context, issuer string) ([]byte, error)
 	services map[string]*table
 }
@@ -83,6 +100,7 @@ func New(opt Options) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.late.delay, s.late.now = opt.Propagation, s.now
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -93,49 +111,17 @@ func New(opt Options) (*Server, error) {
 }
 
 func (s *Server) open(state string) (err error) {
-	if s.store, err = store.Open(state); err != nil {
+	if s.store, err = store.OpenOptions(state, store.Options{MaxAge: maxAge}); err != nil {
 		return fmt.Errorf("open state: %w", err)
 	}
-	if s.blobs, err = openBlobs(state); err != nil {
+	if s.blobs, err = objects.Open(state); err != nil {
 		return fmt.Errorf("open objects: %w", err)
 	}
-	s.iam = iam.New(s.store, iam.Options{})
-	if s.sts, err = sts.New(s.store, directory{s.iam}, sts.Options{Keys: s.keys}); err != nil {
+	if err := s.openServices(); err != nil {
 		return err
 	}
-	objects := s3.New(s.store, s.blobs, s3.Options{
-		Authorize:       s.permitted,
-		PrincipalExists: s.iam.PrincipalExists,
-		StorePolicy:     rewritten(s.iam.StorePrincipals),
-		ShowPolicy:      rewritten(s.iam.ShowPrincipals),
-	})
-	// What a crash left without a row is nobody's.
-	if err := objects.Sweep(context.Background()); err != nil {
-		return fmt.Errorf("sweep objects: %w", err)
-	}
-	for _, svc := range []service.Service{s.iam, s.sts, objects} {
-		model, err := wire.Load(svc.Name())
-		if err != nil {
-			return err
-		}
-		t := &table{Service: svc, model: model, ops: map[string]service.Operation{}}
-		for _, op := range svc.Operations() {
-			t.ops[op.Name] = op
-		}
-		s.services[svc.Name()] = t
-	}
+	s.late.settle()
 	return nil
-}
-
-func openBlobs(state string) (*blob.Bucket, error) {
-	if state == "" {
-		return memblob.OpenBucket(nil), nil
-	}
-	dir := filepath.Join(state, "objects")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	return fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
 }
 
 // Close ends the sandbox; with a state folder everything that was
@@ -173,16 +159,4 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return err
 	}
 	return nil
-}
-
-// rewritten keeps a document as it is where it cannot be rewritten: it has
-// been validated, so that only a principal that is gone is left.
-func rewritten(f func([]byte) ([]byte, error)) func(string) string {
-	return func(document string) string {
-		out, err := f([]byte(document))
-		if err != nil {
-			return document
-		}
-		return string(out)
-	}
 }

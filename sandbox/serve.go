@@ -17,9 +17,9 @@ import (
 	"github.com/mantle-iam/mantle/sandbox/internal/wire"
 )
 
-// bodyLimit bounds a call's body, S3 objects excepted: far above any
-// parameter that the services take.
-const bodyLimit = 4 << 20
+// bodyLimit bounds a call's body, S3 objects excepted: what DynamoDB takes
+// in a batch, and far above what the other services take.
+const bodyLimit = 16 << 20
 
 // ServeHTTP is the whole life of a call: decode → authenticate → resolve →
 // authorize → handle → encode. Whatever goes wrong is answered in the words
@@ -93,6 +93,7 @@ func (s *Server) conclude(w http.ResponseWriter, p *passage) {
 		s.log.Error("panic", "service", p.service, "operation", p.call.OpName, "request", p.id, "panic", x, "stack", string(debug.Stack()))
 		p.fault = wire.Fail("InternalFailure", http.StatusInternalServerError, "The sandbox failed; its log has request %s.", p.id)
 	}
+	s.late.note()
 	if p.fault != nil {
 		s.logRefusal(p)
 		p.call.Fail(w, p.fault)

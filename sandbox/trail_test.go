@@ -5,6 +5,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/mantle-iam/mantle/sandbox"
 )
@@ -98,5 +102,34 @@ func TestFaults(t *testing.T) {
 	}
 	if _, err := sandbox.New(sandbox.Options{Faults: []sandbox.Fault{{Service: "s3", Error: 2}}}); err == nil {
 		t.Error("a share of 2 was accepted")
+	}
+}
+
+// TestPropagation: a change reads back at once and counts late.
+func TestPropagation(t *testing.T) {
+	now := time.Now()
+	srv, err := sandbox.New(sandbox.Options{Propagation: 8 * time.Second, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	a, err := srv.AddAccount("dev", dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := httptest.NewServer(srv)
+	defer ts.Close()
+	w := &world{t: t, srv: srv, url: ts.URL, account: map[string]sandbox.Account{dev: a}}
+	admin := w.admin(dev)
+	admin.role("app", trusts(`{"AWS":"111122223333"}`), "")
+	if _, err := admin.iam.GetRole(t.Context(), &awsiam.GetRoleInput{RoleName: aws.String("app")}); err != nil {
+		t.Errorf("GetRole: %v", err)
+	}
+	if _, err := admin.assume(roleARN(dev, "app"), "one"); code(err) != "AccessDenied" {
+		t.Errorf("at once: %v, want AccessDenied", err)
+	}
+	now = now.Add(9 * time.Second)
+	if _, err := admin.assume(roleARN(dev, "app"), "one"); err != nil {
+		t.Errorf("after 9 seconds: %v", err)
 	}
 }
