@@ -86,7 +86,7 @@ type Server struct {
 // table is one service with its operations by name.
 type table struct {
 	service.Service
-	model *wire.Model
+	model func() (*wire.Model, error) // read on first use
 	ops   map[string]service.Operation
 }
 

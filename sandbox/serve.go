@@ -33,7 +33,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.unknownService(w, p)
 		return
 	}
-	p.call, p.fault = wire.Decode(t.model, r, bodyLimit)
+	model, err := t.model()
+	if err != nil {
+		s.log.Error("read model", "service", t.Name(), "error", err)
+		http.Error(w, "the sandbox cannot read its model of "+t.Name(), http.StatusInternalServerError)
+		return
+	}
+	p.call, p.fault = wire.Decode(model, r, bodyLimit)
 	p.call.ID = p.id
 	defer s.conclude(w, p)
 	if p.fault == nil && bad != nil {

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
 	"github.com/mantle-iam/mantle/sandbox/internal/service/autoscaling"
@@ -36,31 +37,33 @@ func (s *Server) openServices() (err error) {
 	}
 	s.ec2 = ec2.New(s.store, ec2.Options{Profiles: directory{s.iam}})
 	s.ecs = ecs.New(s.store, ecs.Options{AssumeTaskRole: s.assumableByTask, RoleTags: directory{s.iam}.roleTags})
-	return s.serveTables(
+	s.serveTables(
 		s.iam, s.sts, buckets, s.ec2, s.ecs,
 		autoscaling.New(s.store, s.ec2, autoscaling.Options{}),
 		dynamodb.New(s.store, dynamodb.Options{PrincipalExists: exists, StorePolicy: keep, ShowPolicy: show}),
 		ecr.New(s.store, ecr.Options{PrincipalExists: exists, StorePolicy: keep, ShowPolicy: show}),
 	)
+	return nil
 }
 
 // serveTables makes the services answerable.
-func (s *Server) serveTables(services ...service.Service) error {
+func (s *Server) serveTables(services ...service.Service) {
 	for _, svc := range services {
-		model, err := wire.Load(svc.Name())
-		if err != nil {
-			return err
-		}
-		if svc.Name() == "dynamodb" {
-			model = model.With(wire.Options{Unions: dynamodb.Unions()})
-		}
-		t := &table{Service: svc, model: model, ops: map[string]service.Operation{}}
+		t := &table{Service: svc, ops: map[string]service.Operation{}}
+		// Models are large (EC2's takes longer to read than all else takes to
+		// start), and most sandboxes are never asked for most services.
+		t.model = sync.OnceValues(func() (*wire.Model, error) {
+			model, err := wire.Load(svc.Name())
+			if err == nil && svc.Name() == "dynamodb" {
+				model = model.With(wire.Options{Unions: dynamodb.Unions()})
+			}
+			return model, err
+		})
 		for _, op := range svc.Operations() {
 			t.ops[op.Name] = op
 		}
 		s.services[svc.Name()] = t
 	}
-	return nil
 }
 
 // rewritten keeps a document as it is where it cannot be rewritten: it has
