@@ -55,6 +55,7 @@ var modules = map[string]struct{ path, why string }{
 	"blob":       {"gocloud.dev/", "object bytes in memory or in files behind one interface"},
 	"hcl":        {"github.com/hashicorp/hcl/v2", "the configuration language, with positions; also zclconf/go-cty, its values"},
 	"cty":        {"github.com/zclconf/go-cty", "the values of HCL"},
+	"sys":        {"golang.org/x/sys", "the system calls behind namespaces and mounts of instances and tasks"},
 	"pgx":        {"github.com/jackc/pgx/v5", "the sandbox's state on PostgreSQL, shared between processes"},
 	"participle": {"github.com/alecthomas/participle/v2", "the grammar of DynamoDB's expressions"},
 	"apd":        {"github.com/cockroachdb/apd/v3", "DynamoDB's numbers: 38 digits"},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,14 +24,17 @@ func sandboxCommand(e *env) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(sandboxUpCommand(e), sandboxEnvCommand(e), sandboxLogCommand(e), sandboxServicesCommand(e))
+	c.AddCommand(sandboxUpCommand(e), sandboxEnvCommand(e), sandboxLogCommand(e), sandboxServicesCommand(e), sandboxSnapshotCommand(e), sandboxRestoreCommand(e))
+	c.AddCommand(sandboxExecCommand(e), runTaskCommand(e), placeCommand(e))
 	return c
 }
 
 type sandboxFlags struct {
 	listen, state, region string
+	proxy                 string
 	accounts, load        []string
 	faults                []string
+	propagation           time.Duration
 	remote                bool
 }
 
@@ -44,7 +48,8 @@ name, each with a root key and an administrator. Every call is authenticated
 and authorised; neither can be switched off, and what the sandbox does not
 implement it refuses by name.
 
-With --state everything survives a crash. --load brings in the IAM of a real
+With --state everything survives a crash. Sandboxes that are given the same
+PostgreSQL database are one AWS behind several addresses. --load brings in the IAM of a real
 account, as aws iam get-account-authorization-details prints it.`,
 		Example: `  mantle sandbox up
   mantle sandbox up --account dev=111122223333 --account shared=444455556666
@@ -60,7 +65,7 @@ account, as aws iam get-account-authorization-details prints it.`,
 			if err != nil {
 				return err
 			}
-			w, err := e.openWorld(c.Context(), worldOptions{listen: f.listen, state: f.state, accounts: accounts, region: f.region, faults: faults})
+			w, err := e.openWorld(c.Context(), worldOptions{listen: f.listen, state: f.state, accounts: accounts, region: f.region, faults: faults, proxy: f.proxy})
 			if err != nil {
 				return err
 			}
@@ -77,10 +82,12 @@ account, as aws iam get-account-authorization-details prints it.`,
 		},
 	}
 	c.Flags().StringVar(&f.listen, "listen", defaultListen, "HOST:PORT to listen on; port 0 takes a free one")
-	c.Flags().StringVar(&f.state, "state", "", "folder that keeps everything; without it the state is in memory")
+	c.Flags().StringVar(&f.proxy, "proxy", "", "HOST:PORT of an HTTPS proxy that stands in for AWS's own hosts (see sandbox env --proxy)")
+	c.Flags().StringVar(&f.state, "state", "", "folder that keeps everything, or postgres://… address of a database that several sandboxes share; without it the state is in memory")
 	c.Flags().StringVar(&f.region, "region", "us-east-1", "region of the exported profiles")
 	c.Flags().StringArrayVar(&f.accounts, "account", nil, "NAME=ID of an account, repeatable (default dev=111122223333)")
 	c.Flags().StringArrayVar(&f.load, "load", nil, "FILE, or NAME=FILE, with the output of aws iam get-account-authorization-details, repeatable")
+	c.Flags().DurationVar(&f.propagation, "propagation", 0, "how long changes of IAM take to count, as on AWS (try 8s)")
 	c.Flags().StringArrayVar(&f.faults, "fault", nil, "SERVICE=throttle:SHARE,error:SHARE makes that share of a service's calls fail (SERVICE may be *), repeatable")
 	c.Flags().BoolVar(&f.remote, "allow-remote", false, "listen on an address that other machines can reach")
 	return c
@@ -90,6 +97,9 @@ account, as aws iam get-account-authorization-details prints it.`,
 func (f *sandboxFlags) read() ([]*config.Account, error) {
 	if !f.remote && !isLoopback(f.listen) {
 		return nil, usagef("--listen %s can be reached from other machines", f.listen).withHint("use 127.0.0.1, or say --allow-remote")
+	}
+	if f.proxy != "" && !f.remote && !isLoopback(f.proxy) {
+		return nil, usagef("--proxy %s can be reached from other machines", f.proxy).withHint("use 127.0.0.1:4567, or say --allow-remote")
 	}
 	names := f.accounts
 	if len(names) == 0 {
@@ -184,15 +194,22 @@ func (e *env) sandboxBanner(w *world) error {
 		for _, a := range w.accounts {
 			list = append(list, account{a.Name, a.ID})
 		}
-		e.printf("%s\n", oneLine(map[string]any{
+		ready := map[string]any{
 			"schema": schema, "event": "ready", "url": w.url, "enforcement": "on", "state": w.state, "accounts": list,
-		}))
+		}
+		if w.proxy != nil {
+			ready["proxy"] = w.proxy.url
+		}
+		e.printf("%s\n", oneLine(ready))
 		return nil
 	}
-	e.printf("mantle sandbox  %s   IAM enforcement: ON   state: %s\n", w.url, w.state)
+	e.printf("mantle sandbox  %s   IAM enforcement: ON   propagation: %s   state: %s\n", w.url, w.propagation, w.state)
 	t := tabwriter.NewWriter(e.Stdout, 0, 4, 3, ' ', 0)
 	for _, a := range w.accounts {
 		fmt.Fprintf(t, "account %s\t%s\teval \"$(mantle sandbox env %s%s)\"\n", a.Name, a.ID, a.Name, listenFlag(w.url))
+	}
+	if w.proxy != nil {
+		fmt.Fprintf(t, "proxy\t%s\teval \"$(mantle sandbox env %s --proxy%s)\"\n", w.proxy.url, w.accounts[0].Name, listenFlag(w.url))
 	}
 	return t.Flush()
 }
@@ -206,14 +223,22 @@ func listenFlag(url string) string {
 
 func sandboxEnvCommand(e *env) *cobra.Command {
 	var listen, format string
+	var viaProxy bool
 	c := &cobra.Command{
 		Use:   "env NAME",
 		Short: "Print what points a shell at a running sandbox, as an account's administrator",
 		Long: `Env prints the variables that lead every AWS client of a shell to the sandbox:
 its endpoint, a region, and a profile whose keys lie in a file that only you
 can read, below XDG_RUNTIME_DIR. Nothing is written into your home folder, and
-no key into the environment. NAME-root is the account's root user.`,
+no key into the environment. NAME-root is the account's root user.
+
+With --proxy it prints no endpoint but the sandbox's HTTPS proxy and the
+certificate to trust, for programs that insist on AWS's own host names. The
+proxy leads to the sandbox and nowhere else: it refuses every host that is not
+AWS's, and what has to reach such a host names it in NO_PROXY. A Java program
+takes its proxy and its trust store from flags of its own.`,
 		Example: `  eval "$(mantle sandbox env dev)"
+  eval "$(mantle sandbox env dev --proxy)"
   mantle sandbox env dev --format fish | source
   mantle sandbox env dev-root --output json`,
 		Args: cobra.ExactArgs(1),
@@ -221,6 +246,11 @@ no key into the environment. NAME-root is the account's root user.`,
 			x, err := e.exportsOf(listen, args[0])
 			if err != nil {
 				return err
+			}
+			if viaProxy {
+				if err := e.throughProxy(x, listen); err != nil {
+					return err
+				}
 			}
 			if e.Output == "json" || format == "json" {
 				e.Output = "json"
@@ -235,6 +265,7 @@ no key into the environment. NAME-root is the account's root user.`,
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", defaultListen, "address of the sandbox")
+	c.Flags().BoolVar(&viaProxy, "proxy", false, "go through the sandbox's HTTPS proxy (sandbox up --proxy) instead of its endpoint")
 	c.Flags().StringVar(&format, "format", "sh", "sh, fish, pwsh, dotenv or json")
 	return c
 }

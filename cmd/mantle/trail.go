@@ -34,7 +34,7 @@ type trailFile struct {
 }
 
 // openTrail opens the trail of the sandbox at an address: in the runtime
-// folder, begun anew, or with the state, where it goes on.
+// folder, begun anew, or in the state's folder, where it goes on.
 func (e *env) openTrail(address, state string) (*trailFile, error) {
 	dir, err := e.runtimeDir()
 	if err != nil {
@@ -45,7 +45,7 @@ func (e *env) openTrail(address, state string) (*trailFile, error) {
 		return nil, err
 	}
 	path := link
-	if state != "" {
+	if state != "" && !strings.Contains(state, "://") {
 		if err := os.MkdirAll(state, 0o700); err != nil {
 			return nil, err
 		}

@@ -31,20 +31,26 @@ type world struct {
 	*sandbox.Server
 	url      string
 	accounts []sandbox.Account
-	state    string     // what the banner says of the state
-	base     aws.Config // the host's own credentials inside
-	exports  string     // the profile file of `sandbox env`
-	trail    *trailFile
-	end      context.CancelFunc
-	running  sync.WaitGroup
-	failed   chan error
+	// propagation is for the banner.
+	propagation time.Duration
+	state       string     // what the banner says of the state
+	base        aws.Config // the host's own credentials inside
+	exports     string     // the profile file of `sandbox env`
+	trail       *trailFile
+	control     *control   // what sandbox exec and run-task speak to
+	proxy       *proxyDoor // nil without --proxy
+	end         context.CancelFunc
+	running     sync.WaitGroup
+	failed      chan error
 }
 
 // worldOptions say what sandbox to start.
 type worldOptions struct {
 	listen, state, region string
+	proxy                 string // where its HTTPS proxy listens; empty: nowhere
 	accounts              []*config.Account
 	faults                []sandbox.Fault
+	propagation           time.Duration
 }
 
 // openWorld starts a sandbox on an address and puts accounts into it.
@@ -54,15 +60,15 @@ func (e *env) openWorld(ctx context.Context, o worldOptions) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{url: "http://" + ln.Addr().String(), state: "memory", failed: make(chan error, 1)}
+	w := &world{url: "http://" + ln.Addr().String(), state: "memory", propagation: o.propagation, failed: make(chan error, 1)}
 	if state != "" {
-		w.state = state
+		w.state = stateName(state)
 	}
 	if w.trail, err = e.openTrail(ln.Addr().String(), state); err != nil {
 		ln.Close()
 		return nil, &exitError{code: exitUsage, err: err}
 	}
-	if w.Server, err = sandbox.New(sandbox.Options{State: state, Log: e.log(), Trail: w.trail.add, Faults: o.faults}); err != nil {
+	if w.Server, err = sandbox.New(sandbox.Options{State: state, Log: e.log(), Trail: w.trail.add, Faults: o.faults, Propagation: o.propagation}); err != nil {
 		ln.Close()
 		return nil, &exitError{code: exitUsage, err: errors.Join(err, w.trail.Close())}
 	}
@@ -98,6 +104,20 @@ func (e *env) openWorld(ctx context.Context, o worldOptions) (*world, error) {
 		w.close()
 		return nil, err
 	}
+	if w.control, err = e.openControl(w, ln.Addr().String()); err != nil {
+		w.close()
+		return nil, err
+	}
+	w.running.Go(func() {
+		if err := w.control.serve(); err != nil {
+			w.failed <- err
+		}
+	})
+	if o.proxy != "" {
+		if w.proxy, err = e.openProxy(w, o.proxy, state); err != nil {
+			return nil, errors.Join(err, w.close())
+		}
+	}
 	return w, nil
 }
 
@@ -106,12 +126,14 @@ func (w *world) close() error {
 	if w == nil {
 		return nil
 	}
+	w.proxy.close()
 	w.end()
+	ended := w.control.close()
 	w.running.Wait()
 	if w.exports != "" {
 		os.Remove(w.exports)
 	}
-	return errors.Join(w.Server.Close(), w.trail.Close(), os.Remove(w.trail.link))
+	return errors.Join(ended, w.Server.Close(), w.trail.Close(), os.Remove(w.trail.link))
 }
 
 // startSandbox starts the sandbox of a configuration, with its accounts,
