@@ -18,4 +18,11 @@
 //	directory.go      what the services ask of each other
 //	accounts.go       accounts, what is loaded into them, their keys
 //	instance.go       sessions that a service hands to its workload
+//	place.go          instances and tasks, for whoever runs commands in them
+//	services.go       the services and what they ask of each other
+//	trail.go          the record that every call leaves
+//	fault.go          calls that fail on request
+//	propagation.go    changes of IAM that count late
+//	snapshot.go       the whole state in one file
+//	conformance.go    what there is of each API
 package sandbox

@@ -32,7 +32,7 @@ func reference() string {
 	b.WriteString("\nAn unknown `MANTLE_…` variable is an error.\n")
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
-		if c.Name() == "help" || c.Name() == "completion" {
+		if c.Name() == "help" || c.Name() == "completion" || c.Hidden {
 			return
 		}
 		var help bytes.Buffer

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -58,6 +59,7 @@ func stall() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	fmt.Println("stalling")
+	os.WriteFile("stalling", nil, 0o600)
 	<-ctx.Done()
 	fmt.Println("ended")
 }
@@ -85,6 +87,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"busy":   busy,
 			"status": status,
+			"until":  until,
 		},
 	})
 }
@@ -131,4 +134,18 @@ func TestDecisionScripts(t *testing.T) {
 	if code := run(t.Context(), []string{"decide", "../../iam/testdata/decide"}, &env{Stdout: &out, Stderr: &errs}); code != exitOK {
 		t.Errorf("status %d\n%s%s", code, out.String(), errs.String())
 	}
+}
+
+// until FILE waits for a file that a program in the background writes.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: until FILE")
+	}
+	for range 600 {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s did not appear", args[0])
 }
