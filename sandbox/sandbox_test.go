@@ -86,7 +86,7 @@ type client struct {
 
 func (w *world) as(id, secret, token string) *client {
 	cfg := aws.Config{
-		Region: "eu-west-1", BaseEndpoint: aws.String(w.url), RetryMaxAttempts: 1,
+		Region: "eu-west-1", BaseEndpoint: aws.String(w.url), RetryMaxAttempts: 1, HTTPClient: whole{},
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, token),
 	}
 	return &client{
