@@ -241,8 +241,10 @@ func TestProfileChecks(t *testing.T) {
 	assoc := must[api.DescribeIamInstanceProfileAssociationsOutput](w, "DescribeIamInstanceProfileAssociations", &api.DescribeIamInstanceProfileAssociationsInput{}).IamInstanceProfileAssociations[0].AssociationId
 	fails(w, "ReplaceIamInstanceProfileAssociation", &api.ReplaceIamInstanceProfileAssociationInput{AssociationId: assoc, IamInstanceProfile: &types.IamInstanceProfileSpecification{Name: new("test_profile1")}},
 		"UnauthorizedOperation", 403, "You are not authorized to perform this operation. User: "+w.caller.ARN+" is not authorized to perform: iam:PassRole on resource: arn:aws:iam::"+testAccount+":role/test_profile1_role. Encoded authorization failure message: ENCODED")
-	// A profile without a role passes none.
+	// A profile without a role passes none, and is not enough for a launch.
 	must[api.ReplaceIamInstanceProfileAssociationOutput](w, "ReplaceIamInstanceProfileAssociation", &api.ReplaceIamInstanceProfileAssociationInput{AssociationId: assoc, IamInstanceProfile: &types.IamInstanceProfileSpecification{Name: new("empty")}})
+	fails(w, "RunInstances", &api.RunInstancesInput{MinCount: new(int32(1)), MaxCount: new(int32(1)), ImageId: new("ami-0c55b159cbfafe1f0"), IamInstanceProfile: &types.IamInstanceProfileSpecification{Name: new("empty")}},
+		"InvalidParameterValue", 400, `IAM Instance Profile "arn:aws:iam::`+testAccount+`:instance-profile/empty" has no associated IAM Roles`)
 }
 
 // TestListingRefused: refusals of listings carry no encoded message.

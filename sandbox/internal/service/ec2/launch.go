@@ -248,6 +248,10 @@ func (c *call) planProfile(p *plan) error {
 	if err != nil {
 		return err
 	}
+	if found.RoleARN == "" {
+		// A launch needs the role; a bare profile can only be associated later.
+		return invalid("IAM Instance Profile %q has no associated IAM Roles", found.ARN)
+	}
 	p.profile = &found
 	p.proto.Profile = &profileRow{ARN: found.ARN, Name: found.Name, ID: found.ID}
 	return nil

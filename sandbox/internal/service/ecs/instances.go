@@ -12,6 +12,7 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/mantle-iam/mantle/iam"
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
 )
 
@@ -45,6 +46,11 @@ type identity struct {
 // on. It must belong to the caller's account and region.
 func (c *call) whoIs(in *api.RegisterContainerInstanceInput) (id identity, err error) {
 	doc, signature := aws.ToString(in.InstanceIdentityDocument), aws.ToString(in.InstanceIdentityDocumentSignature)
+	if doc == "" && signature == "" {
+		if machine, ok := c.ownMachine(); ok {
+			return machine, nil
+		}
+	}
 	if doc == "" || signature == "" {
 		return id, clientError("An instance identity document and its signature are required.")
 	}
@@ -58,6 +64,19 @@ func (c *call) whoIs(in *api.RegisterContainerInstanceInput) (id identity, err e
 		return id, clientError("The signature of the instance identity document is not valid.")
 	}
 	return id, nil
+}
+
+// ownMachine is the instance that the caller's credentials were handed to by
+// its metadata service. That proves as much as a signed document does, so
+// that a machine may be registered without an agent, by hand.
+func (c *call) ownMachine() (identity, bool) {
+	session := c.req.Caller.Session
+	if session == nil || session.FromService != "ec2.amazonaws.com" {
+		return identity{}, false
+	}
+	a, err := iam.ParseARN(session.Context["ec2:SourceInstanceARN"])
+	id, ok := strings.CutPrefix(a.Resource, "instance/")
+	return identity{InstanceID: id, AccountID: a.Account, Region: a.Region}, err == nil && ok && a.Account == c.account() && a.Region == c.req.Region
 }
 
 func (c *call) registerContainerInstance(in *api.RegisterContainerInstanceInput) (*api.RegisterContainerInstanceOutput, error) {
