@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: test check bench
+.PHONY: test check bench stories
 
 # Everything: what a fresh Debian machine lacks is installed, then every test
 # runs, real clients included. MANTLE_TEST_REQUIRE_ALL=1 turns each skip into
@@ -19,6 +19,12 @@ check:
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./e2e/...
 	.tools/staticcheck ./...
+
+# The five stories of examples/, told as their READMEs have them, and the
+# plainer configurations that they came from: about ten minutes of Terraform.
+stories:
+	./e2e/setup
+	$(GO) test -tags 'e2e stories' -timeout 60m -parallel 4 -v -run TestStory ./e2e 2>&1 | ./e2e/summary
 
 # Figures, each beside a bare baseline of the same run.
 bench:

@@ -1,0 +1,9 @@
+output "instance_id" {
+  description = "The build machine."
+  value       = aws_instance.machine.id
+}
+
+output "expansive_role_arn" {
+  description = "The role to put on for a job."
+  value       = aws_iam_role.expansive.arn
+}
