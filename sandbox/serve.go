@@ -156,13 +156,12 @@ func (s *Server) logRefusal(p *passage) {
 }
 
 // asFault is a handler's error as the client gets it. An error without a
-// code is a fault of the sandbox itself; its text stays in the log.
+// code is a fault of the sandbox itself; the client gets its first line.
 func asFault(err error) *wire.Error {
 	if e, ok := errors.AsType[*wire.Error](err); ok {
 		return e
 	}
-	e := wire.Fail("InternalFailure", http.StatusInternalServerError, "An internal error occurred in the sandbox: %s", firstLine(err.Error()))
-	return e
+	return wire.Fail("InternalFailure", http.StatusInternalServerError, "An internal error occurred in the sandbox: %s", firstLine(err.Error()))
 }
 
 func firstLine(s string) string {

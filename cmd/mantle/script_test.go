@@ -73,8 +73,7 @@ func TestScripts(t *testing.T) {
 			// The scripts see no credentials, files or endpoints of the
 			// machine that runs them.
 			for _, kv := range os.Environ() {
-				if len(kv) > 4 && kv[:4] == "AWS_" {
-					name, _, _ := cut(kv)
+				if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "AWS_") {
 					e.Setenv(name, "")
 				}
 			}
@@ -90,15 +89,6 @@ func TestScripts(t *testing.T) {
 			"until":  until,
 		},
 	})
-}
-
-func cut(kv string) (string, string, bool) {
-	for i := range kv {
-		if kv[i] == '=' {
-			return kv[:i], kv[i+1:], true
-		}
-	}
-	return kv, "", false
 }
 
 // busy NAME takes a free port until the script ends and sets NAME to its

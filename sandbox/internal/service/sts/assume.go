@@ -2,6 +2,7 @@ package sts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -344,8 +345,7 @@ func (s *STS) sessionPolicies(account string, ses *service.Session, inline *stri
 }
 
 func malformed(err error) *wire.Error {
-	var bad *iam.InvalidError
-	if ok := asInvalid(err, &bad); ok {
+	if bad, ok := errors.AsType[*iam.InvalidError](err); ok {
 		return wire.Fail("MalformedPolicyDocument", 400, "%s", bad.Message)
 	}
 	return wire.Fail("MalformedPolicyDocument", 400, "Syntax errors in policy.")

@@ -2,7 +2,6 @@ package sts
 
 import (
 	"context"
-	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/sts"
@@ -36,8 +35,6 @@ func (s *STS) getAccessKeyInfo(_ context.Context, _ *service.Request, in *sdk.Ge
 	}
 	return &sdk.GetAccessKeyInfoOutput{Account: aws.String(account)}, nil
 }
-
-func asInvalid(err error, to **iam.InvalidError) bool { return errors.As(err, to) }
 
 // Restricted says what temporary credentials of users may not call, nil if
 // they may (IAM User Guide, "Compare AWS STS credentials").
