@@ -20,6 +20,7 @@ iam                            : !context !net !net/http !os
 iam/account                    : iam !net/http !os
 iam/graph                      : iam iam/account !net/http !os
 iam/iamtest                    : iam txtar
+iam/managed                    : !net !net/http !os
 broker                         : iam !net/http !os
 agent                          : broker net
 internal/sigv4                 :
@@ -32,7 +33,7 @@ sandbox/internal/wire/gen      :
 sandbox/internal/store         : sqlite pgx
 sandbox/internal/objects       : sandbox/internal/store blob pgx
 sandbox/internal/service       : iam sandbox/internal/wire
-sandbox/internal/service/iam   : iam iam/account sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk
+sandbox/internal/service/iam   : iam iam/account iam/managed sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk
 sandbox/internal/service/sts   : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk
 sandbox/internal/service/s3    : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk blob
 sandbox/internal/service/ec2   : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk

@@ -91,7 +91,7 @@ func New(st *store.Store, opt Options) *IAM {
 	}
 	s := &IAM{store: st, partition: opt.Partition, quotas: opt.Quotas.or(defaults()), visible: opt.Visible, aws: managedPolicies}
 	if opt.Partition != "aws" {
-		s.aws = sync.OnceValue(func() map[string]*policyRow { return managedIn(opt.Partition) })
+		s.aws = sync.OnceValue(func() map[string]*policyRow { return managedRows(opt.Partition) })
 	}
 	return s
 }
