@@ -27,6 +27,7 @@ internal/sigv4                 :
 internal/peer                  : broker netlink
 internal/sts                   : broker sdk
 internal/config                : broker iam hcl
+internal/hostroles             : broker hcl
 internal/pgtest                : pgx
 sandbox/internal/wire          :
 sandbox/internal/wire/gen      :

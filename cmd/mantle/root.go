@@ -21,6 +21,8 @@ var commands = []func(*env) *cobra.Command{
 	sandboxCommand,
 	decideCommand,
 	configCommand,
+	policyCommand,
+	terraformCommand,
 	versionCommand,
 	manCommand,
 }
