@@ -75,7 +75,7 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_iam_role_policy_attachment" "this" {
-  for_each   = toset(var.managed_policies)
+  for_each   = var.managed_policies
   role       = aws_iam_role.this.name
   policy_arn = startswith(each.value, "arn:") ? each.value : "arn:${data.aws_partition.here.partition}:iam::aws:policy/${each.value}"
 }

@@ -78,9 +78,9 @@ variable "policies" {
 }
 
 variable "managed_policies" {
-  description = "Managed policies to attach: ARNs, or path and name of policies of AWS. Case counts."
-  type        = list(string)
-  default     = []
+  description = "Managed policies to attach, by a key of your own: ARNs, or path and name of policies of AWS. Case counts."
+  type        = map(string)
+  default     = {}
 }
 
 variable "max_session_duration" {

@@ -18,7 +18,7 @@ module "role" {
   profile_name         = var.profile_name
   path                 = var.path
   description          = "What the container instances wear"
-  managed_policies     = concat(["service-role/AmazonEC2ContainerServiceforEC2Role"], var.managed_policies)
+  managed_policies     = merge({ agent = "service-role/AmazonEC2ContainerServiceforEC2Role" }, var.managed_policies)
   policies             = merge(var.discovery ? { FindNodes = data.aws_iam_policy_document.discovery.json } : {}, var.policies)
   permissions_boundary = var.permissions_boundary
   tags                 = var.tags

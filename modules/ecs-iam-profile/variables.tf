@@ -29,9 +29,9 @@ variable "policies" {
 }
 
 variable "managed_policies" {
-  description = "Further managed policies: ARNs, or path and name of policies of AWS."
-  type        = list(string)
-  default     = []
+  description = "Further managed policies, by a key of your own: ARNs, or path and name of policies of AWS."
+  type        = map(string)
+  default     = {}
 }
 
 variable "permissions_boundary" {

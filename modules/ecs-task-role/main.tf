@@ -47,7 +47,7 @@ resource "aws_iam_role_policy" "task" {
 }
 
 resource "aws_iam_role_policy_attachment" "task" {
-  for_each   = toset(var.managed_policies)
+  for_each   = var.managed_policies
   role       = aws_iam_role.task.name
   policy_arn = startswith(each.value, "arn:") ? each.value : "arn:${data.aws_partition.here.partition}:iam::aws:policy/${each.value}"
 }

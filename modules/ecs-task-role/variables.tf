@@ -34,9 +34,9 @@ variable "policies" {
 }
 
 variable "managed_policies" {
-  description = "Managed policies of the task role: ARNs, or path and name of policies of AWS. Case counts."
-  type        = list(string)
-  default     = []
+  description = "Managed policies of the task role, by a key of your own: ARNs, or path and name of policies of AWS. Case counts."
+  type        = map(string)
+  default     = {}
 }
 
 variable "execute_command" {

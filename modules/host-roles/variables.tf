@@ -30,7 +30,7 @@ variable "roles" {
     session_tags         = optional(bool, false)
     source_identity      = optional(bool, false)
     policies             = optional(map(string), {})
-    managed_policies     = optional(list(string), [])
+    managed_policies     = optional(map(string), {})
     max_session_duration = optional(number, 3600)
   }))
   default = {}

@@ -24,10 +24,10 @@ run "managed" {
     name             = "agent"
     profile_name     = "agent-profile"
     path             = "/hosts/"
-    managed_policies = ["service-role/AmazonEC2ContainerServiceforEC2Role"]
+    managed_policies = { agent = "service-role/AmazonEC2ContainerServiceforEC2Role" }
   }
   assert {
-    condition     = aws_iam_role_policy_attachment.this["service-role/AmazonEC2ContainerServiceforEC2Role"].policy_arn == "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
+    condition     = aws_iam_role_policy_attachment.this["agent"].policy_arn == "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
     error_message = "the policy of AWS is attached by its whole ARN"
   }
   assert {
