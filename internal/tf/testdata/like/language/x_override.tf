@@ -1,0 +1,3 @@
+resource "terraform_data" "patched" {
+  input = "written in x_override.tf"
+}
