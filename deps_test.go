@@ -59,7 +59,7 @@ sandbox/internal/service/sts   : iam sandbox/internal/service sandbox/internal/s
 sandbox/internal/service/s3    : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk blob
 sandbox/internal/service/ec2   : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk
 sandbox/internal/service/ecs   : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk
-sandbox/internal/service/ecr   : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk
+sandbox/internal/service/ecr   : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk blob
 sandbox/internal/service/autoscaling : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk
 sandbox/internal/service/dynamodb : iam sandbox/internal/service sandbox/internal/store sandbox/internal/wire sdk participle apd
 sandbox/proxy                  :
@@ -93,7 +93,6 @@ var modules = map[string]struct{ path, why string }{
 	"errdefs":        {"github.com/containerd/errdefs", "the kinds of errors that the client of the Docker API returns"},
 	"cobra":          {"github.com/spf13/cobra", "verbs, flags, completion and man pages"},
 	"pflag":          {"github.com/spf13/pflag", "cobra's flags, for those that several verbs share"},
-	"prometheus":     {"github.com/prometheus/client_golang", "the agent's metrics, in the format that everybody scrapes"},
 	"txtar":          {"github.com/rogpeppe/go-internal", "decision scripts and CLI scripts (tests only), and unified diffs"},
 }
 

@@ -23,7 +23,7 @@ func FromWorld(w *tf.World, name string) *Estate {
 		b.e.miss(u)
 	}
 	for _, r := range w.Resources {
-		if r.Mode == "managed" && r.Change != "delete" {
+		if r.Mode == "managed" && !r.Leaving() {
 			b.byType[r.Type] = append(b.byType[r.Type], r)
 		}
 	}

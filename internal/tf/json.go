@@ -74,10 +74,11 @@ func fromMap(v, unknown map[string]any) map[string]cty.Value {
 	return out
 }
 
-// checkJSON refuses, with the cure, what is not the output of terraform show.
-func checkJSON(data []byte, path, what string) error {
-	wrong := func(format string, args ...any) error {
-		return &Error{Where: Position{File: path}, Summary: fmt.Sprintf(format, args...)}
+// checkJSON refuses, with the cure, what is not the output of terraform show, and
+// returns its parts.
+func checkJSON(data []byte, path, what string) (map[string]json.RawMessage, error) {
+	wrong := func(format string, args ...any) (map[string]json.RawMessage, error) {
+		return nil, &Error{Where: Position{File: path}, Summary: fmt.Sprintf(format, args...)}
 	}
 	if bytes.HasPrefix(data, []byte("PK\x03\x04")) {
 		return wrong("this is a plan as terraform keeps it; print it with terraform show -json %s > plan.json", filepath.Base(path))
@@ -94,7 +95,7 @@ func checkJSON(data []byte, path, what string) error {
 	case head["format_version"] == nil:
 		return wrong("it has no format_version: print the %s with terraform show -json", what)
 	}
-	return nil
+	return head, nil
 }
 
 // found is a resource that a plan or state tells of.
@@ -123,7 +124,7 @@ func assembleWorld(list []*found, o Options, path string, providers map[string]P
 		}
 		for _, r := range w.Resources {
 			written[r.Address] = r
-			plain[withoutKeys(r.Address)] = r
+			plain[WithoutKeys(r.Address)] = r
 		}
 	}
 	told := map[string]bool{}
@@ -137,7 +138,7 @@ func assembleWorld(list []*found, o Options, path string, providers map[string]P
 			resources = append(resources, c)
 			continue
 		}
-		if c, ok := plain[withoutKeys(f.Address)]; ok {
+		if c, ok := plain[WithoutKeys(f.Address)]; ok {
 			r.Where, r.Attributes, r.References, r.Documents, r.Ignored = c.Where, c.Attributes, c.References, c.Documents, c.Ignored
 			r.DependsOn = c.DependsOn
 			r.Provider, r.Account, r.Region, r.Partition = c.Provider, c.Account, c.Region, c.Partition
@@ -166,7 +167,7 @@ func assembleWorld(list []*found, o Options, path string, providers map[string]P
 	}
 	// What is unknown of resources that there will not be concerns nobody.
 	w.Unknown = slices.DeleteFunc(w.Unknown, func(u Unknown) bool {
-		return u.Address != "" && !kept[u.Address] && (written[u.Address] != nil || plain[withoutKeys(u.Address)] != nil)
+		return u.Address != "" && !kept[u.Address] && (written[u.Address] != nil || plain[WithoutKeys(u.Address)] != nil)
 	})
 	w.Resources = resources
 	if len(w.Providers) == 0 {
@@ -218,8 +219,8 @@ func sortedNames[V any](m map[string]V) []string {
 	return out
 }
 
-// withoutKeys is an address without instance keys.
-func withoutKeys(address string) string {
+// WithoutKeys is an address without instance keys.
+func WithoutKeys(address string) string {
 	var b strings.Builder
 	quoted, depth := false, 0
 	for i := 0; i < len(address); i++ {

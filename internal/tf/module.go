@@ -58,7 +58,7 @@ func (ev *evaluator) module(m *module, depth int) error {
 			if err := ev.module(child, depth+1); err != nil {
 				return err
 			}
-			if depth == 0 {
+			if depth == 0 && c.kind != uncertain {
 				ev.world.Calls = append(ev.world.Calls, child.called(name, b))
 			}
 		}

@@ -1,8 +1,12 @@
 package tf
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	tfjson "github.com/hashicorp/terraform-json"
 	"github.com/zclconf/go-cty/cty"
@@ -15,12 +19,12 @@ import (
 //
 // See https://developer.hashicorp.com/terraform/internals/json-format.
 func ReadPlan(data []byte, path string, o Options) (*World, error) {
-	if err := checkJSON(data, path, "plan"); err != nil {
+	head, err := checkJSON(data, path, "plan")
+	if err != nil {
 		return nil, err
 	}
-	p := &tfjson.Plan{}
-	p.UseJSONNumber(true)
-	if err := p.UnmarshalJSON(data); err != nil {
+	p, planned, err := decodePlan(head)
+	if err != nil {
 		return nil, &Error{Where: Position{File: path}, Summary: "it is no plan of Terraform: " + err.Error()}
 	}
 	settings := map[string]*setting{}
@@ -40,7 +44,7 @@ func ReadPlan(data []byte, path string, o Options) (*World, error) {
 			return
 		}
 		seen[f.Address] = true
-		if s := settings[withoutKeys(f.Address)]; s != nil {
+		if s := settings[WithoutKeys(f.Address)]; s != nil {
 			f.Provider, f.set, f.refs = s.provider, s.has, s.references
 		}
 		list = append(list, f)
@@ -66,10 +70,100 @@ func ReadPlan(data []byte, path string, o Options) (*World, error) {
 			}
 		})
 	}
-	if p.PlannedValues != nil {
-		inModules(p.PlannedValues.RootModule, func(r *tfjson.StateResource) { add(stateResource(r)) })
+	for _, x := range planned {
+		if seen[x.address] {
+			continue
+		}
+		r := &tfjson.StateResource{}
+		if err := decodeNumbers(x.raw, r); err != nil {
+			return nil, &Error{Where: Position{File: path}, Summary: "it is no plan of Terraform: " + err.Error()}
+		}
+		add(stateResource(r))
 	}
 	return assembleWorld(list, o, path, planProviders(p, list, o))
+}
+
+// planned is a resource among the planned values of a plan, most of which its
+// changes hold as well: only the others are decoded.
+type planned struct {
+	address string
+	raw     json.RawMessage
+}
+
+// plannedModule is a module of the planned values.
+type plannedModule struct {
+	Resources []json.RawMessage `json:"resources"`
+	Children  []*plannedModule  `json:"child_modules"`
+}
+
+func (m *plannedModule) list(into []planned) ([]planned, error) {
+	if m == nil {
+		return into, nil
+	}
+	for _, raw := range m.Resources {
+		var head struct {
+			Address string `json:"address"`
+		}
+		if err := json.Unmarshal(raw, &head); err != nil {
+			return nil, err
+		}
+		if head.Address != "" {
+			into = append(into, planned{head.Address, raw})
+		}
+	}
+	for _, c := range m.Children {
+		var err error
+		if into, err = c.list(into); err != nil {
+			return nil, err
+		}
+	}
+	return into, nil
+}
+
+// decodePlan reads the parts of a plan side by side: they are large.
+func decodePlan(head map[string]json.RawMessage) (*tfjson.Plan, []planned, error) {
+	p := &tfjson.Plan{}
+	var list []planned
+	var errs [5]error
+	part := func(name string, into any) error {
+		if raw, ok := head[name]; ok {
+			return decodeNumbers(raw, into)
+		}
+		return nil
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { errs[0] = part("resource_changes", &p.ResourceChanges) })
+	wg.Go(func() { errs[1] = part("configuration", &p.Config) })
+	wg.Go(func() {
+		if raw, ok := head["prior_state"]; ok && string(raw) != "null" {
+			p.PriorState = &tfjson.State{}
+			p.PriorState.UseJSONNumber(true)
+			errs[2] = p.PriorState.UnmarshalJSON(raw)
+		}
+	})
+	wg.Go(func() {
+		var values struct {
+			Root *plannedModule `json:"root_module"`
+		}
+		if errs[3] = part("planned_values", &values); errs[3] == nil {
+			list, errs[3] = values.Root.list(nil)
+		}
+	})
+	errs[4] = errors.Join(part("format_version", &p.FormatVersion), part("variables", &p.Variables))
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return p, list, p.Validate()
+}
+
+// decodeNumbers decodes JSON whose numbers keep all their digits.
+func decodeNumbers(raw []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	return d.Decode(into)
 }
 
 // changeOf is what a plan does to a resource, in one word.

@@ -2,6 +2,7 @@ package tf_test
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -122,4 +123,27 @@ func FuzzReadJSON(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPlanParts: what is planned without a change counts too, once, and a part
+// that is broken is an error.
+func TestPlanParts(t *testing.T) {
+	const plan = `{"format_version": "1.2", "resource_changes": [
+  {"address": "aws_iam_role.a", "mode": "managed", "type": "aws_iam_role", "name": "a", "change": {"actions": ["no-op"], "after": {"name": "changed", "max_session_duration": 3600}}}],
+ "planned_values": {"root_module": {"resources": [
+  {"address": "aws_iam_role.a", "mode": "managed", "type": "aws_iam_role", "name": "a", "values": {"name": "planned"}}, null],
+  "child_modules": [{"resources": [{"address": "module.m.aws_iam_role.b", "mode": "managed", "type": "aws_iam_role", "name": "b", "values": {"name": "b"}}]}]}},
+ "prior_state": %s}`
+	w, err := tf.ReadPlan([]byte(strings.Replace(plan, "%s", "null", 1)), filepath.Join(t.TempDir(), "plan.json"), tf.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(w.Resources) != 2 || attr(resource(t, w, "aws_iam_role.a"), "name") != "changed" || attr(resource(t, w, "module.m.aws_iam_role.b"), "name") != "b" {
+		t.Errorf("resources %v", w.Resources)
+	}
+	for _, broken := range []string{"7", `{"format_version": "9.0"}`} {
+		if _, err := tf.ReadPlan([]byte(strings.Replace(plan, "%s", broken, 1)), "plan.json", tf.Options{}); err == nil || !strings.Contains(err.Error(), "it is no plan of Terraform") {
+			t.Errorf("prior state %s: %v", broken, err)
+		}
+	}
 }

@@ -17,7 +17,7 @@ func ReadState(data []byte, path string, o Options) (*World, error) {
 	if isStateFile(data) {
 		return readStateFile(data, path, o)
 	}
-	if err := checkJSON(data, path, "state"); err != nil {
+	if _, err := checkJSON(data, path, "state"); err != nil {
 		return nil, err
 	}
 	s := &tfjson.State{}

@@ -57,7 +57,7 @@ type World struct {
 
 	Resources []*Resource // managed and data resources, in the order of their addresses
 	Providers []Provider
-	Calls     []Call // what the root module calls, by name
+	Calls     []Call // of modules by the root module, as far as their number is known
 
 	// Unknown are the things that could not be known and why; a question whose
 	// answer needs one of them cannot be decided.
@@ -115,6 +115,9 @@ type Resource struct {
 	// beside the block names, with their reasons.
 	Ignored map[string]string
 }
+
+// Leaving reports whether the resource is there no more once the plan is applied.
+func (r *Resource) Leaving() bool { return r.Change == "delete" }
 
 // Document is where a policy was written.
 type Document struct {

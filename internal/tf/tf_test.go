@@ -2,6 +2,7 @@ package tf_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -614,4 +615,80 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestCalls: what goes into a module and comes out of it, and where what each
+// holds is written.
+func TestCalls(t *testing.T) {
+	w := read(t, tf.Options{Account: "111122223333"}, map[string]string{
+		"main.tf": `module "web" {
+  source   = "./m"
+  for_each = { a = "first", b = "second" }
+  name     = each.value
+  policies = { own = jsonencode({ Version = "2012-10-17", Statement = [{ Effect = "Allow", Action = "s3:*", Resource = "*" }] }) }
+}
+module "next" {
+  source   = "./m"
+  name     = "next"
+  policies = merge({}, { taken = module.web["b"].document })
+}
+module "some" {
+  source = "./m"
+  count  = module.web["a"].nothing
+  name   = "some"
+}
+`,
+		"m/main.tf": `variable "name" {
+  type = string
+}
+variable "policies" {
+  type = map(string)
+}
+resource "aws_iam_role" "this" {
+  name = var.name
+}
+resource "aws_iam_role_policy" "this" {
+  for_each = var.policies
+  name     = each.key
+  role     = aws_iam_role.this.name
+  policy   = each.value
+}
+resource "aws_s3_bucket" "logs" {}
+output "arn" {
+  value = aws_iam_role.this.arn
+}
+output "document" {
+  value = jsonencode({ Version = "2012-10-17", Statement = [{ Effect = "Deny", Action = "s3:*", Resource = "*" }] })
+}
+output "nothing" {
+  value = aws_s3_bucket.logs.force_destroy
+}
+`,
+	})
+	var got []string
+	for _, c := range w.Calls {
+		arn := c.Outputs["arn"]
+		got = append(got, fmt.Sprint(c.Address, " ", c.Name, " ", c.Dir, " ", c.Where.Line, " ", c.Arguments["name"].AsString(), " ", arn.Value.AsString(), " ", arn.References))
+	}
+	want := []string{
+		`module.next next m 7 next arn:aws:iam::111122223333:role/next [module.next.aws_iam_role.this]`,
+		`module.web["a"] web m 1 first arn:aws:iam::111122223333:role/first [module.web.aws_iam_role.this]`,
+		`module.web["b"] web m 1 second arn:aws:iam::111122223333:role/second [module.web.aws_iam_role.this]`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("calls\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for address, line := range map[string]string{
+		`module.web["a"].aws_iam_role_policy.this["own"]`: "main.tf:5",
+		`module.next.aws_iam_role_policy.this["taken"]`:   "m/main.tf:21",
+	} {
+		d := resource(t, w, address).Documents["policy"]
+		rel, err := filepath.Rel(w.Dir, d.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(filepath.ToSlash(rel), ":", d.Line); got != line || len(d.Statements) != 1 {
+			t.Errorf("the policy of %s is at %s with %d statements, want %s with 1", address, got, len(d.Statements), line)
+		}
+	}
 }
