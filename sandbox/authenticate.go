@@ -19,7 +19,7 @@ import (
 func (s *Server) authenticate(name string, call *wire.Call, auth *sigv4.Auth) (*service.Request, *wire.Error) {
 	r := call.HTTP
 	req := &service.Request{
-		ID: call.ID, Now: s.now().UTC(), Region: DefaultRegion, Source: source(r),
+		ID: call.ID, Now: s.clock.now().UTC(), Outside: s.clock.outside().UTC(), Region: DefaultRegion, Source: source(r),
 		UserAgent: r.UserAgent(), TLS: r.TLS != nil, Call: call,
 	}
 	// From here on the call sees everything that any sandbox on the same
@@ -47,7 +47,7 @@ func (s *Server) authenticate(name string, call *wire.Call, auth *sigv4.Auth) (*
 	if bucket := call.Vars["Bucket"]; bucket != "" && strings.HasPrefix(r.Host, bucket+".") {
 		auth.Bucket = bucket // version 2 signs the bucket even where the host names it
 	}
-	if err := s.verifier.Check(auth, r, secret, bodyHash(name, call), req.Now, skew); err != nil {
+	if err := s.verifier.Check(auth, r, secret, bodyHash(name, call), req.Outside, skew); err != nil {
 		return req, refuseSignature(name, err)
 	}
 	caller.SignedBy, caller.SignatureVersion, caller.SignedAt = auth.Method.String(), auth.Method.Version(), auth.Time

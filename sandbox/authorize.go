@@ -52,7 +52,7 @@ func (s *Server) permitted(req *service.Request, c service.Check) *wire.Error {
 		Context:         s.context(req, c, owner),
 	}
 	d := policies.Decide(&r)
-	req.Verdicts = append(req.Verdicts, service.Verdict{Action: c.Action, Resource: c.Resource, Owner: owner, Decision: d})
+	req.Verdicts = append(req.Verdicts, service.Verdict{Action: c.Action, Resource: c.Resource, Owner: owner, Decision: d, PassedTo: passedTo(&c)})
 	if d.Outcome == engine.Allow {
 		return nil
 	}
@@ -74,4 +74,14 @@ func (s *Server) permitted(req *service.Request, c service.Check) *wire.Error {
 	e := refuse(name, denied, message)
 	e.Message = message
 	return e
+}
+
+// passedTo is the service that a check passes a role to.
+func passedTo(c *service.Check) string {
+	for _, kv := range c.Context {
+		if kv.Key == "iam:PassedToService" && len(kv.Values) == 1 {
+			return kv.Values[0]
+		}
+	}
+	return ""
 }

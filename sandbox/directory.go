@@ -42,6 +42,12 @@ func (d directory) Provider(account, issuer string) (sts.Provider, bool) {
 	return sts.Provider{ARN: p.ARN, Issuer: p.Issuer, ClientIDs: p.ClientIDs}, ok
 }
 
+// SAMLProvider finds a SAML provider by its ARN.
+func (d directory) SAMLProvider(arn string) (sts.SAMLProvider, bool) {
+	p, ok := d.IAM.SAMLProvider(arn)
+	return sts.SAMLProvider{ARN: p.ARN, Account: p.Account, Name: p.Name, Metadata: p.Metadata, ValidUntil: p.ValidUntil}, ok
+}
+
 // InstanceProfile finds an instance profile of the account by name or ARN,
 // with the role that is in it.
 func (d directory) InstanceProfile(account, nameOrARN string) (ec2.Profile, bool) {

@@ -30,7 +30,7 @@ func (s Session) GoString() string { return s.String() }
 // named after the instance. Life zero means six hours.
 func (s *Server) InstanceSession(roleARN, instanceID string, life time.Duration) (Session, error) {
 	return s.serviceSession(roleARN, sts.VendInput{
-		Service: "ec2.amazonaws.com", SessionName: instanceID, Life: life, Now: s.now().UTC(),
+		Service: "ec2.amazonaws.com", SessionName: instanceID, Life: life, Now: s.clock.now().UTC(),
 		Context: map[string]string{"ec2:RoleDelivery": "2.0"},
 	})
 }

@@ -73,7 +73,7 @@ func (s *Server) RoleSession(i Instance) (Session, error) {
 	// global condition context keys", ec2:RoleDelivery and "Using instance
 	// metadata" of the EC2 User Guide.
 	in := sts.VendInput{
-		Service: "ec2.amazonaws.com", SessionName: i.ID, Now: s.now().UTC(),
+		Service: "ec2.amazonaws.com", SessionName: i.ID, Now: s.clock.now().UTC(),
 		Context: map[string]string{"ec2:RoleDelivery": "2.0", "ec2:SourceInstanceARN": i.ARN},
 	}
 	if i.VPC != "" {
@@ -99,7 +99,7 @@ func (s *Server) TaskSession(t Task) (Session, error) {
 		return Session{}, ErrNoRole
 	}
 	return s.workloadSession(t.TaskRole, sts.VendInput{
-		Service: "ecs-tasks.amazonaws.com", SessionName: t.ID, Now: s.now().UTC(),
+		Service: "ecs-tasks.amazonaws.com", SessionName: t.ID, Now: s.clock.now().UTC(),
 		Trust: taskTrust(t.Account, t.ARN),
 	})
 }
@@ -117,7 +117,7 @@ func taskTrust(account, arn string) []service.KV {
 // EndTask notes that the containers of a task have ended, with their exit
 // codes by name. A service that had the task starts another.
 func (s *Server) EndTask(t Task, reason string, exits map[string]int32) error {
-	return s.ecs.Ended(t.ARN, reason, exits, s.now().UTC())
+	return s.ecs.Ended(t.ARN, reason, exits, s.clock.now().UTC())
 }
 
 // Machine is a machine that tasks can run on: ID as EC2 instances have one,
@@ -127,7 +127,7 @@ type Machine = ecs.Machine
 // JoinCluster makes a machine a container instance of a cluster, as the ECS
 // agent on it would, and returns the container instance's ARN.
 func (s *Server) JoinCluster(account, region, cluster string, m Machine) (string, error) {
-	return s.ecs.Join(account, region, cluster, m, s.now().UTC())
+	return s.ecs.Join(account, region, cluster, m, s.clock.now().UTC())
 }
 
 // workloadSession is serviceSession with the role in its error.

@@ -15,6 +15,7 @@ import (
 	"github.com/mantle-iam/mantle/sandbox/internal/objects"
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
 	"github.com/mantle-iam/mantle/sandbox/internal/service/ec2"
+	"github.com/mantle-iam/mantle/sandbox/internal/service/ecr"
 	"github.com/mantle-iam/mantle/sandbox/internal/service/ecs"
 	"github.com/mantle-iam/mantle/sandbox/internal/service/iam"
 	"github.com/mantle-iam/mantle/sandbox/internal/service/sts"
@@ -29,6 +30,9 @@ const DefaultRegion = "us-east-1"
 // call is not behind: it asks once at its start (authenticate.go).
 const maxAge = time.Second
 
+// ErrUnreachable is the error of a state in a database that does not answer.
+var ErrUnreachable = store.ErrUnreachable
+
 // Options are the choices of a sandbox. The zero value is a sandbox in
 // memory.
 type Options struct {
@@ -40,7 +44,8 @@ type Options struct {
 	// then one AWS behind several addresses. Its tables are made if they do
 	// not exist.
 	State string
-	// Now is the sandbox's clock; nil is the system's.
+	// Now is the clock of the world outside; nil is the system's. The
+	// sandbox's own goes with it until it is moved (Advance, SetClock).
 	Now func() time.Time
 	// Log receives one line for each refused call. Nil discards.
 	Log *slog.Logger
@@ -67,7 +72,7 @@ type Options struct {
 // Server is a sandbox. It is an [http.Handler]; Serve also runs it on a
 // listener.
 type Server struct {
-	now      func() time.Time
+	clock    clock
 	log      *slog.Logger
 	store    *store.Store
 	blobs    *blob.Bucket
@@ -75,6 +80,7 @@ type Server struct {
 	sts      *sts.STS
 	ec2      *ec2.EC2
 	ecs      *ecs.ECS
+	ecr      *ecr.ECR
 	verifier sigv4.Verifier
 	trail    func(Record)
 	faults   faults
@@ -92,15 +98,15 @@ type table struct {
 
 // New opens a sandbox. Nothing listens until Serve is called.
 func New(opt Options) (*Server, error) {
-	s := &Server{now: opt.Now, log: opt.Log, trail: opt.Trail, keys: opt.Keys, services: map[string]*table{}}
+	s := &Server{clock: clock{outside: opt.Now}, log: opt.Log, trail: opt.Trail, keys: opt.Keys, services: map[string]*table{}}
 	var err error
 	if s.faults, err = newFaults(opt.Faults); err != nil {
 		return nil, err
 	}
-	if s.now == nil {
-		s.now = time.Now
+	if s.clock.outside == nil {
+		s.clock.outside = time.Now
 	}
-	s.late.delay, s.late.now = opt.Propagation, s.now
+	s.late.delay, s.late.now = opt.Propagation, s.clock.now
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

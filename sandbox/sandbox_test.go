@@ -40,12 +40,18 @@ type world struct {
 
 func newWorld(t *testing.T, state string) *world {
 	t.Helper()
+	return newWorldOptions(t, sandbox.Options{State: state})
+}
+
+func newWorldOptions(t *testing.T, opt sandbox.Options) *world {
+	t.Helper()
 	w := &world{t: t, account: map[string]sandbox.Account{}}
-	srv, err := sandbox.New(sandbox.Options{State: state, Now: func() time.Time {
+	opt.Now = func() time.Time {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return time.Now().Add(w.shift)
-	}})
+	}
+	srv, err := sandbox.New(opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,16 +32,17 @@ func (s *Server) openServices() (err error) {
 	exists, keep, show := s.iam.PrincipalExists, rewritten(s.iam.StorePrincipals), rewritten(s.iam.ShowPrincipals)
 	buckets := s3.New(s.store, s.blobs, s3.Options{Authorize: s.permitted, PrincipalExists: exists, StorePolicy: keep, ShowPolicy: show})
 	// What a crash left without a row is nobody's.
-	if err := buckets.Sweep(context.Background()); err != nil {
+	if err := buckets.Sweep(context.Background(), ecr.Blobs); err != nil {
 		return fmt.Errorf("sweep objects: %w", err)
 	}
 	s.ec2 = ec2.New(s.store, ec2.Options{Profiles: directory{s.iam}})
 	s.ecs = ecs.New(s.store, ecs.Options{AssumeTaskRole: s.assumableByTask, RoleTags: directory{s.iam}.roleTags})
+	s.ecr = ecr.New(s.store, ecr.Options{PrincipalExists: exists, StorePolicy: keep, ShowPolicy: show, Blobs: s.blobs})
 	s.serveTables(
 		s.iam, s.sts, buckets, s.ec2, s.ecs,
 		autoscaling.New(s.store, s.ec2, autoscaling.Options{}),
 		dynamodb.New(s.store, dynamodb.Options{PrincipalExists: exists, StorePolicy: keep, ShowPolicy: show}),
-		ecr.New(s.store, ecr.Options{PrincipalExists: exists, StorePolicy: keep, ShowPolicy: show}),
+		s.ecr,
 	)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
+	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	engine "github.com/mantle-iam/mantle/iam"
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
@@ -40,13 +41,16 @@ type Record struct {
 
 // UserIdentity says who called.
 type UserIdentity struct {
-	Type           string          `json:"type"`
-	PrincipalID    string          `json:"principalId,omitempty"`
-	ARN            string          `json:"arn,omitempty"`
-	AccountID      string          `json:"accountId,omitempty"`
-	AccessKeyID    string          `json:"accessKeyId,omitempty"`
-	UserName       string          `json:"userName,omitempty"`
-	SessionContext *SessionContext `json:"sessionContext,omitempty"`
+	Type        string `json:"type"`
+	PrincipalID string `json:"principalId,omitempty"`
+	ARN         string `json:"arn,omitempty"`
+	AccountID   string `json:"accountId,omitempty"`
+	AccessKeyID string `json:"accessKeyId,omitempty"`
+	UserName    string `json:"userName,omitempty"`
+	// IdentityProvider stands in for the ARN of a caller whom an identity
+	// provider vouches for.
+	IdentityProvider string          `json:"identityProvider,omitempty"`
+	SessionContext   *SessionContext `json:"sessionContext,omitempty"`
 }
 
 // SessionContext says what a session was made from.
@@ -83,6 +87,8 @@ type RecordDecision struct {
 	// Policy and Statement name the deciding statement, counted from 0.
 	Policy    string `json:"policy,omitempty"`
 	Statement *int   `json:"statement,omitempty"`
+	// PassedToService is the service that iam:PassRole was asked for.
+	PassedToService string `json:"passedToService,omitempty"`
 }
 
 // eventSource is the service as CloudTrail names it.
@@ -93,7 +99,7 @@ func record(p *passage) Record {
 	out := Record{
 		EventVersion: "1.11", EventTime: p.arrived.UTC(), EventSource: eventSource(p.service), EventName: p.op.Name,
 		RequestID: p.id, EventID: newRequestID(), EventType: "AwsApiCall", UserAgent: p.http.UserAgent(),
-		ReadOnly: readOnly(p.op.Name), DurationMicrosecond: time.Since(p.arrived).Microseconds(),
+		ReadOnly: readOnly(p.op.Name), DurationMicrosecond: time.Since(p.began).Microseconds(),
 	}
 	if out.EventName == "" {
 		out.EventName = p.call.OpName
@@ -112,7 +118,7 @@ func record(p *passage) Record {
 	out.UserIdentity = userIdentity(&p.req.Caller)
 	seen := map[string]bool{}
 	for _, v := range p.req.Verdicts {
-		d := RecordDecision{Action: v.Action, Resource: v.Resource, Outcome: v.Decision.Outcome, Layer: v.Decision.Layer}
+		d := RecordDecision{Action: v.Action, Resource: v.Resource, Outcome: v.Decision.Outcome, Layer: v.Decision.Layer, PassedToService: v.PassedTo}
 		if v.Decision.Policy != nil {
 			d.Policy, d.Statement = v.Decision.Policy.Name(), &v.Decision.Statement
 		}
@@ -130,21 +136,34 @@ func record(p *passage) Record {
 // which session under which key, and which object was touched.
 func parameters(out *Record, p *passage) {
 	switch {
-	case p.service == "sts" && p.op.Name == "AssumeRole":
-		out.RequestParameters = map[string]string{
-			"roleArn": p.call.Form.Get("RoleArn"), "roleSessionName": p.call.Form.Get("RoleSessionName"),
-		}
-		if made, ok := p.out.(*awssts.AssumeRoleOutput); ok {
-			out.ResponseElements = map[string]string{
-				"accessKeyId": aws.ToString(made.Credentials.AccessKeyId), "expiration": made.Credentials.Expiration.UTC().Format(time.RFC3339),
-				"assumedRoleArn": aws.ToString(made.AssumedRoleUser.Arn),
+	case p.service == "sts" && strings.HasPrefix(p.op.Name, "AssumeRole"):
+		out.RequestParameters = map[string]string{}
+		for name, parameter := range map[string]string{"roleArn": "RoleArn", "roleSessionName": "RoleSessionName", "principalArn": "PrincipalArn"} {
+			if v := p.call.Form.Get(parameter); v != "" {
+				out.RequestParameters[name] = v
 			}
+		}
+		switch made := p.out.(type) {
+		case *awssts.AssumeRoleOutput:
+			out.ResponseElements = session(made.Credentials, made.AssumedRoleUser)
+		case *awssts.AssumeRoleWithWebIdentityOutput:
+			out.ResponseElements = session(made.Credentials, made.AssumedRoleUser)
+		case *awssts.AssumeRoleWithSAMLOutput:
+			out.ResponseElements = session(made.Credentials, made.AssumedRoleUser)
 		}
 	case p.service == "s3" && p.call.Vars["Bucket"] != "":
 		out.RequestParameters = map[string]string{"bucketName": p.call.Vars["Bucket"]}
 		if key := p.call.Vars["Key"]; key != "" {
 			out.RequestParameters["key"] = key
 		}
+	}
+}
+
+// session names the session that a call has made, without its secrets.
+func session(c *ststypes.Credentials, who *ststypes.AssumedRoleUser) map[string]string {
+	return map[string]string{
+		"accessKeyId": aws.ToString(c.AccessKeyId), "expiration": c.Expiration.UTC().Format(time.RFC3339),
+		"assumedRoleArn": aws.ToString(who.Arn),
 	}
 }
 
@@ -157,6 +176,12 @@ func userIdentity(c *service.Caller) UserIdentity {
 		u.Type = "Root"
 	case engine.User:
 		u.Type, u.UserName = "IAMUser", c.Name
+	case engine.Federated:
+		// CloudTrail User Guide, "CloudTrail userIdentity element".
+		u.Type, u.UserName, u.ARN, u.IdentityProvider = "WebIdentityUser", c.Name, "", c.ARN
+		if strings.Contains(c.ARN, ":saml-provider/") {
+			u.Type = "SAMLUser"
+		}
 	}
 	ses := c.Session
 	if ses == nil {

@@ -80,6 +80,10 @@ type Request struct {
 	// Now is the server's clock at arrival; handlers use it and never ask
 	// the system clock.
 	Now time.Time
+	// Outside is the clock of the world around the sandbox, which differs
+	// from Now while the sandbox's clock is moved. What others have signed
+	// is judged by it.
+	Outside time.Time
 	// Source is the caller's address.
 	Source netip.Addr
 	// UserAgent and TLS feed aws:UserAgent and aws:SecureTransport.
@@ -95,6 +99,9 @@ type Request struct {
 type Verdict struct {
 	Action, Resource, Owner string
 	Decision                iam.Decision
+	// PassedTo is the service that a role was to be passed to, "" of other
+	// actions than iam:PassRole.
+	PassedTo string
 }
 
 // Account is the account that the call acts in: the caller's.

@@ -226,13 +226,15 @@ func (p *postgres) explain(err error) error {
 			return &fileError{p.name(), "does not exist; make it with: createdb " + p.cfg.Database}
 		case "53100": // disk_full
 			return &fileError{p.name(), "cannot grow: the disk is full; nothing of this change was kept"}
+		case "57P03", "53300": // cannot_connect_now, too_many_connections
+			return fmt.Errorf("store: %s %w: %w", p.name(), ErrUnreachable, err)
 		case "25P03": // idle_in_transaction_session_timeout
 			return &fileError{p.name(), "ended the session: a change took too long; nothing of it was kept"}
 		}
 		return fmt.Errorf("store: %s: %w", p.name(), err)
 	}
 	if ce, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return fmt.Errorf("store: %s cannot be reached: %w", p.name(), ce)
+		return fmt.Errorf("store: %s %w: %w", p.name(), ErrUnreachable, ce)
 	}
 	if _, ok := errors.AsType[*fileError](err); ok || errors.Is(err, ErrClosed) {
 		return err

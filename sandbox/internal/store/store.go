@@ -14,6 +14,10 @@ import (
 // ErrClosed is returned by View and Update after Close.
 var ErrClosed = errors.New("store: closed")
 
+// ErrUnreachable is returned where the database does not answer, or takes
+// nobody in for the moment.
+var ErrUnreachable = errors.New("cannot be reached")
+
 // Options changes how a store is opened. The zero value is the safe one.
 type Options struct {
 	// Fast trades the last commits on loss of power for speed: SQLite runs

@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -59,14 +58,8 @@ func Route(r *http.Request, scopeService string) string {
 			return s
 		}
 	}
-	host := strings.ToLower(r.Host)
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	for _, s := range signatures {
-		if strings.HasPrefix(host, s.host) {
-			return s.service
-		}
+	if s := serviceOfHost(r.Host); s != "" {
+		return s
 	}
 	if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/clusters/") && strings.HasSuffix(r.URL.Path, "/assume-role-for-pod-identity") {
 		return "eks-auth"

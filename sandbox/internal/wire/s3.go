@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -39,12 +38,13 @@ func s3Path(r *http.Request, hosts []string) ([]string, error) {
 // bucketOfHost returns the bucket that a host name begins with, or "" if the
 // host is a server and the bucket stands in the path.
 func bucketOfHost(host string, hosts []string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	host = hostName(host)
 	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return ""
+	}
+	if labels, aws := awsLabels(host); aws {
+		// What is no S3 server of AWS begins with no bucket.
+		return strings.Join(labels[:max(0, s3Server(labels, true))], ".")
 	}
 	base, ok := s3Base(host, hosts)
 	if !ok {
@@ -52,14 +52,8 @@ func bucketOfHost(host string, hosts []string) string {
 	}
 	// A server may also be addressed as s3.HOST or s3.REGION.HOST.
 	labels := strings.Split(base, ".")
-	for i, l := range labels {
-		if rest := len(labels) - i; l == "s3" && (rest <= 2 || rest == 3 && labels[i+1] == "dualstack") ||
-			strings.HasPrefix(l, "s3-") && rest <= 2 {
-			return strings.Join(labels[:i], ".")
-		}
-	}
-	if strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn") {
-		return ""
+	if i := s3Server(labels, false); i >= 0 {
+		return strings.Join(labels[:i], ".")
 	}
 	return base
 }
@@ -79,10 +73,5 @@ func s3Base(host string, hosts []string) (string, bool) {
 	if longest != "" {
 		return strings.TrimSuffix(host, "."+longest), true
 	}
-	for _, h := range []string{"amazonaws.com.cn", "amazonaws.com", "localhost"} {
-		if base, ok := strings.CutSuffix(host, "."+h); ok {
-			return base, true
-		}
-	}
-	return "", false
+	return strings.CutSuffix(host, ".localhost")
 }

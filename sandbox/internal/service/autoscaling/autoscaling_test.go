@@ -1,26 +1,17 @@
 package autoscaling
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	api "github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
-	"github.com/aws/smithy-go"
 
-	"github.com/mantle-iam/mantle/iam"
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
+	"github.com/mantle-iam/mantle/sandbox/internal/service/servicetest"
 	"github.com/mantle-iam/mantle/sandbox/internal/store"
 	"github.com/mantle-iam/mantle/sandbox/internal/wire"
 )
@@ -109,17 +100,11 @@ func (f *fakeEC2) DefaultSubnet(_ *store.Tx, _, _, zone string) (string, bool) {
 	return "", false
 }
 
-// front is a server reduced to what the service needs of one.
+// front is the service behind a server.
 type front struct {
 	*AutoScaling
-	ec2   *fakeEC2
-	model *wire.Model
-	ops   map[string]service.Operation
-
-	mu     sync.Mutex // guards the fields below
-	now    time.Time
-	decide func(service.Check) bool
-	checks []service.Check // of the last call
+	*servicetest.Front
+	ec2 *fakeEC2
 }
 
 func newFront(t *testing.T) (*front, *api.Client) {
@@ -128,80 +113,21 @@ func newFront(t *testing.T) (*front, *api.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := wire.Load("autoscaling")
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { st.Close() })
 	ec2 := &fakeEC2{}
-	f := &front{AutoScaling: New(st, ec2, Options{}), ec2: ec2, model: m, ops: map[string]service.Operation{}, now: time.Date(2026, 1, 20, 10, 0, 0, 0, time.UTC)}
-	for _, op := range f.Operations() {
-		f.ops[op.Name] = op
-		if err := m.Check(op.Name, op.Input(), nil); err != nil {
+	s := New(st, ec2, Options{})
+	f := servicetest.New(t, s, servicetest.Options{User: "mira", Start: time.Date(2026, 1, 20, 10, 0, 0, 0, time.UTC), Step: time.Second})
+	for name, op := range f.Table {
+		if err := f.Model.Check(name, op.Input(), nil); err != nil {
 			t.Error(err)
 		}
 	}
-	srv := httptest.NewServer(f)
-	t.Cleanup(func() { srv.Close(); st.Close() })
-	return f, api.New(api.Options{Region: region, BaseEndpoint: &srv.URL, RetryMaxAttempts: 1, HTTPClient: whole{srv.Client()},
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AKIA", SecretAccessKey: "secret"}, nil
-		})})
-}
-
-func (f *front) ServeHTTP(rw http.ResponseWriter, h *http.Request) {
-	c, e := wire.Decode(f.model, h, 1<<20)
-	if e == nil {
-		var out any
-		if out, e = f.answer(c); e == nil {
-			c.Reply(rw, out)
-			return
-		}
-	}
-	c.Fail(rw, e)
-}
-
-func (f *front) answer(c *wire.Call) (any, *wire.Error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.now = f.now.Add(time.Second)
-	op, ok := f.ops[c.OpName]
-	if !ok {
-		return nil, wire.Fail("InvalidAction", 400, "no operation %s", c.OpName)
-	}
-	in := op.Input()
-	if e := c.Input(in); e != nil {
-		return nil, e
-	}
-	r := &service.Request{ID: c.ID, Call: c, Region: region, Now: f.now, Caller: service.Caller{Principal: iam.Principal{Type: iam.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/mira"}}}
-	checks, err := op.Checks(r, in)
-	f.checks = checks
-	for _, check := range checks {
-		if err == nil && f.decide != nil && !f.decide(check) {
-			err = wire.Fail("AccessDenied", 403, "no %s", check.Action)
-			if check.Denied != nil {
-				err = check.Denied("no " + check.Action)
-			}
-		}
-	}
-	var out any
-	if err == nil {
-		if out, err = op.Handle(context.Background(), r, in); err == nil {
-			return out, nil
-		}
-	}
-	e, ok := errors.AsType[*wire.Error](err)
-	if !ok {
-		e = wire.Fail("InternalFailure", 500, "%s", err)
-	}
-	return nil, e
+	return &front{s, f, ec2}, api.NewFromConfig(f.Config(account, region))
 }
 
 func wantError(t *testing.T, what string, err error, code, message string) {
 	t.Helper()
-	var e smithy.APIError
-	if !errors.As(err, &e) || e.ErrorCode() != code || !strings.Contains(e.ErrorMessage(), message) {
-		t.Errorf("%s: got %v, want %s with %q", what, err, code, message)
-	}
+	servicetest.WantError(t, what, err, code, message)
 }
 
 func group(desired int32, change ...func(*api.CreateAutoScalingGroupInput)) *api.CreateAutoScalingGroupInput {
@@ -272,7 +198,7 @@ func TestLifeOfAGroup(t *testing.T) {
 		t.Errorf("instances %v, want %v", got, want)
 	}
 	// An instance that somebody ends is replaced in its place.
-	_ = f.store.Update(func(tx *store.Tx) error { f.ec2.Terminate(tx, account, region, f.now, "i-02"); return nil })
+	_ = f.store.Update(func(tx *store.Tx) error { f.ec2.Terminate(tx, account, region, f.Now(), "i-02"); return nil })
 	if g := show(t, c); len(g.Instances) != 2 {
 		t.Errorf("%d instances after one was ended", len(g.Instances))
 	}
@@ -368,21 +294,21 @@ func TestErrors(t *testing.T) {
 func TestChecks(t *testing.T) {
 	f, c := newFront(t)
 	arn := "arn:aws:autoscaling:" + region + ":" + account + ":autoScalingGroup:*:autoScalingGroupName/node"
-	f.decide = func(check service.Check) bool { return check.Action != "iam:PassRole" }
+	f.Decide(func(_ *service.Request, check service.Check) bool { return check.Action != "iam:PassRole" })
 	_, err := c.CreateAutoScalingGroup(t.Context(), group(1))
-	wantError(t, "without PassRole", err, "ValidationError", "You must use a valid fully-formed launch template. You are not authorized to perform this operation. no iam:PassRole")
-	f.decide = func(check service.Check) bool { return check.Action != "ec2:RunInstances" }
+	wantError(t, "without PassRole", err, "ValidationError", "You must use a valid fully-formed launch template. You are not authorized to perform this operation. User: arn:aws:iam::111122223333:user/mira is not authorized to perform: iam:PassRole")
+	f.Decide(func(_ *service.Request, check service.Check) bool { return check.Action != "ec2:RunInstances" })
 	_, err = c.CreateAutoScalingGroup(t.Context(), group(1))
 	wantError(t, "without RunInstances", err, "AccessDenied", "You are not authorized to use launch template: lt-1")
 	if n := len(f.running(t)); n != 0 {
 		t.Errorf("%d instances were launched without permission", n)
 	}
-	f.decide = nil
+	f.Decide(nil)
 	if _, err := c.CreateAutoScalingGroup(t.Context(), group(1)); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, check := range f.checks {
+	for _, check := range f.LastChecks() {
 		got = append(got, check.Action+" "+check.Resource)
 	}
 	want := []string{"autoscaling:CreateAutoScalingGroup " + arn, "ec2:RunInstances arn:aws:ec2:" + region + ":" + account + ":instance/*", "iam:PassRole arn:aws:iam::" + account + ":role/node"}
@@ -392,7 +318,7 @@ func TestChecks(t *testing.T) {
 	if _, err := c.DeleteAutoScalingGroup(t.Context(), &api.DeleteAutoScalingGroupInput{AutoScalingGroupName: new("node"), ForceDelete: new(true)}); err != nil {
 		t.Fatal(err)
 	}
-	check := f.checks[0]
+	check := f.LastChecks()[0]
 	if strings.Contains(check.Resource, ":*:") || !slices.ContainsFunc(check.Context, func(kv service.KV) bool { return kv.Key == "aws:ResourceTag/k" && kv.Values[0] == "v" }) {
 		t.Errorf("delete is checked as %+v", check)
 	}
@@ -427,21 +353,4 @@ func TestTags(t *testing.T) {
 	}
 	_, err = c.CreateOrUpdateTags(ctx, &api.CreateOrUpdateTagsInput{Tags: []types.Tag{tag("aws:x", "")}})
 	wantError(t, "a reserved key", err, "ValidationError", "reserved")
-}
-
-// whole reads answers to their end before the SDK sees them. The SDK closes
-// the body of its request as soon as the answer's head is there; if the
-// transport has not yet looked for the body's end by then, as happens with a
-// server as quick as this, it drops the connection with the rest of the answer.
-type whole struct{ *http.Client }
-
-func (c whole) Do(r *http.Request) (*http.Response, error) {
-	resp, err := c.Client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	resp.Body = io.NopCloser(bytes.NewReader(b))
-	return resp, err
 }

@@ -91,7 +91,7 @@ func TestChecks(t *testing.T) {
 			return err
 		}, []string{"CreateTable new aws:RequestTag/k=v aws:TagKeys=k", "TagResource new aws:RequestTag/k=v aws:TagKeys=k", "PutResourcePolicy new"}},
 	} {
-		w.checks()
+		w.Checks()
 		if err := x.call(); err != nil {
 			t.Errorf("%s: %v", x.name, err)
 		}
@@ -108,12 +108,12 @@ func TestChecks(t *testing.T) {
 // a table exists.
 func TestMissingTableIsDenied(t *testing.T) {
 	w := newWorld(t)
-	w.setAllow(func(*service.Request, service.Check) bool { return false })
+	w.Decide(func(*service.Request, service.Check) bool { return false })
 	_, err := w.GetItem(t.Context(), &api.GetItemInput{TableName: aws.String("none"), Key: id("x")})
-	wantError(t, err, "AccessDeniedException", "no dynamodb:GetItem on "+here+"none")
+	wantError(t, err, "AccessDeniedException", "perform: dynamodb:GetItem on resource: "+here+"none")
 	_, err = w.DescribeTable(t.Context(), &api.DescribeTableInput{TableName: aws.String("none")})
-	wantError(t, err, "AccessDeniedException", "no dynamodb:DescribeTable on "+here+"none")
-	w.setAllow(nil)
+	wantError(t, err, "AccessDeniedException", "perform: dynamodb:DescribeTable on resource: "+here+"none")
+	w.Decide(nil)
 	_, err = w.GetItem(t.Context(), &api.GetItemInput{TableName: aws.String("none"), Key: id("x")})
 	wantError(t, err, "ResourceNotFoundException", "")
 }
@@ -154,8 +154,8 @@ func TestCrossAccount(t *testing.T) {
 		_, err := strange.GetItem(t.Context(), &api.GetItemInput{TableName: arn, Key: id("x")})
 		return err
 	}
-	w.setAllow(decide(t, `{"Statement":{"Effect":"Allow","Action":"dynamodb:*","Resource":"*"}}`))
-	wantError(t, get(), "AccessDeniedException", "no dynamodb:GetItem on "+*arn)
+	w.Decide(decide(t, `{"Statement":{"Effect":"Allow","Action":"dynamodb:*","Resource":"*"}}`))
+	wantError(t, get(), "AccessDeniedException", "perform: dynamodb:GetItem on resource: "+*arn)
 	document := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::444455556666:root"},"Action":["dynamodb:GetItem","dynamodb:Query"],"Resource":"` + *arn + `"}}`
 	put, err := w.PutResourcePolicy(t.Context(), &api.PutResourcePolicyInput{ResourceArn: arn, Policy: &document})
 	if err != nil {
@@ -204,7 +204,7 @@ func TestCrossAccount(t *testing.T) {
 func TestFineGrained(t *testing.T) {
 	w := newWorld(t)
 	w.make("scores", "UserId:S")
-	w.setAllow(decide(t, `{"Statement":{"Effect":"Allow","Action":["dynamodb:GetItem","dynamodb:Query","dynamodb:TransactGetItems"],"Resource":"`+here+`scores","Condition":{
+	w.Decide(decide(t, `{"Statement":{"Effect":"Allow","Action":["dynamodb:GetItem","dynamodb:Query","dynamodb:TransactGetItems"],"Resource":"`+here+`scores","Condition":{
 		"ForAllValues:StringEquals":{"dynamodb:LeadingKeys":["me"],"dynamodb:Attributes":["UserId","Top"]},"StringEqualsIfExists":{"dynamodb:Select":"SPECIFIC_ATTRIBUTES"}}}}`))
 	get := func(user string, parts *string) error {
 		_, err := w.GetItem(t.Context(), &api.GetItemInput{TableName: aws.String("scores"), Key: item{"UserId": &vS{Value: user}}, ProjectionExpression: parts})

@@ -18,9 +18,9 @@ func BenchmarkCalls(b *testing.B) {
 	if _, err := f.client(account).CreateTable(b.Context(), createInput("flat", "id:S", "n:N")); err != nil {
 		b.Fatal(err)
 	}
-	r := &service.Request{Now: f.now, Region: region, Caller: service.Caller{Principal: iam.Principal{Account: account}}}
+	r := &service.Request{Now: f.Now(), Region: region, Caller: service.Caller{Principal: iam.Principal{Account: account}}}
 	do := func(b *testing.B, name string, in any) {
-		op := f.table[name]
+		op := f.Table[name]
 		if _, err := op.Checks(r, in); err != nil {
 			b.Fatal(err)
 		}

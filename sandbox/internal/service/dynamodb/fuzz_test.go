@@ -22,7 +22,7 @@ func FuzzCalls(f *testing.F) {
 	if _, err := client.PutItem(f.Context(), &api.PutItemInput{TableName: aws.String("fuzz"), Item: id("a")}); err != nil {
 		f.Fatal(err)
 	}
-	names := slices.Sorted(maps.Keys(front.table))
+	names := slices.Sorted(maps.Keys(front.Table))
 	for _, s := range []string{
 		`{}`, `{"TableName":"fuzz"}`, `{"TableName":"fuzz","Key":{"id":{"S":"a"}}}`, `{"TableName":"fuzz","Key":{"id":null}}`, `{"TableName":"fuzz","Item":{"id":{"S":"b"},"x":{"L":[null]}}}`,
 		`{"TableName":"fuzz","Item":{"id":{"S":"b"},"":{"S":"x"}}}`,

@@ -34,7 +34,7 @@ func indexed(w world) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.checks()
+	w.Checks()
 }
 
 // gsi adds a global index on a string attribute.

@@ -1,7 +1,6 @@
 package dynamodb
 
 import (
-	"context"
 	"reflect"
 	"strconv"
 	"strings"
@@ -12,8 +11,6 @@ import (
 	api "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
-
-type ctx = context.Context
 
 // TestTypesFit checks that the codec can read and write every operation.
 func TestTypesFit(t *testing.T) {
@@ -29,21 +26,21 @@ func TestTypesFit(t *testing.T) {
 		"Query": &api.QueryOutput{}, "Scan": &api.ScanOutput{}, "BatchGetItem": &api.BatchGetItemOutput{}, "BatchWriteItem": &api.BatchWriteItemOutput{},
 		"TransactGetItems": &api.TransactGetItemsOutput{}, "TransactWriteItems": &api.TransactWriteItemsOutput{},
 	}
-	for name, op := range f.table {
+	for name, op := range f.Table {
 		out, ok := outputs[name]
 		if !ok {
 			t.Errorf("no output for %s", name)
 			continue
 		}
-		if err := f.model.Check(name, op.Input(), out); err != nil {
+		if err := f.Model.Check(name, op.Input(), out); err != nil {
 			t.Error(err)
 		}
 		if (op.Handle == nil) == (op.Serve == nil) {
 			t.Errorf("%s: exactly one of Handle and Serve must be set", name)
 		}
 	}
-	if len(f.table) != len(outputs) {
-		t.Errorf("%d operations, want %d", len(f.table), len(outputs))
+	if len(f.Table) != len(outputs) {
+		t.Errorf("%d operations, want %d", len(f.Table), len(outputs))
 	}
 }
 
@@ -107,7 +104,7 @@ func TestEverythingIsDescribed(t *testing.T) {
 		{"key type", d.SSEDescription.SSEType, types.SSETypeKms},
 		{"class", d.TableClassSummary.TableClass, types.TableClassStandardInfrequentAccess},
 		{"protection", *d.DeletionProtectionEnabled, true},
-		{"created", d.CreationDateTime.UTC(), w.now},
+		{"created", d.CreationDateTime.UTC(), w.Now()},
 	} {
 		if !reflect.DeepEqual(c.got, c.want) {
 			t.Errorf("%s: got %v, want %v", c.what, c.got, c.want)
@@ -301,11 +298,11 @@ func TestSettings(t *testing.T) {
 		}
 		return out.ContinuousBackupsDescription.PointInTimeRecoveryDescription
 	}
-	if p := recovery(true); p.PointInTimeRecoveryStatus != "ENABLED" || *p.RecoveryPeriodInDays != 35 || !p.EarliestRestorableDateTime.Equal(w.now) {
+	if p := recovery(true); p.PointInTimeRecoveryStatus != "ENABLED" || *p.RecoveryPeriodInDays != 35 || !p.EarliestRestorableDateTime.Equal(w.Now()) {
 		t.Errorf("recovery on: %+v", p)
 	}
-	w.later(40 * 24 * time.Hour)
-	if p := recovery(true); !p.EarliestRestorableDateTime.Equal(w.now.AddDate(0, 0, -35)) || !p.LatestRestorableDateTime.Equal(w.now) {
+	w.Advance(40 * 24 * time.Hour)
+	if p := recovery(true); !p.EarliestRestorableDateTime.Equal(w.Now().AddDate(0, 0, -35)) || !p.LatestRestorableDateTime.Equal(w.Now()) {
 		t.Errorf("recovery 40 days later: %+v", p)
 	}
 	if p := recovery(false); p.PointInTimeRecoveryStatus != "DISABLED" || p.RecoveryPeriodInDays != nil {
@@ -322,7 +319,7 @@ func TestSettings(t *testing.T) {
 		return err
 	}
 	wantError(t, tag("a", "1", "b", "2"), "", "")
-	w.checks()
+	w.Checks()
 	wantError(t, tag("a", "3"), "", "")
 	if got, want := w.sees(), "dynamodb:TagResource "+*arn+" aws:RequestTag/a=3 aws:ResourceTag/a=1 aws:ResourceTag/b=2 aws:TagKeys=a\n"; got != want {
 		t.Errorf("checks of TagResource\n got %s want %s", got, want)

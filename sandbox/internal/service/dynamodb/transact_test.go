@@ -61,7 +61,7 @@ func TestTransactions(t *testing.T) {
 	if got := n(); got != `{"n":{"N":"2"}}{"id":{"S":"b"}}{"id":{"S":"c"}}` {
 		t.Errorf("after the failure: %s", got)
 	}
-	w.later(11 * time.Minute)
+	w.Advance(11 * time.Minute)
 	if _, err = write("one", add); err != nil {
 		t.Errorf("the token outlived its time: %v", err)
 	}

@@ -49,27 +49,19 @@ func (c *call) may(action, resource string, keys ...service.KV) service.Check {
 	return service.Check{
 		Action: action, Resource: resource,
 		Context: append(keys, kv("ec2:Region", c.region)),
-		Denied:  c.denied,
+		Denied:  denied,
 	}
 }
 
 // denied words a refusal. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security_iam_troubleshoot.html
-func (s *EC2) denied(message string) *wire.Error {
-	text := "You are not authorized to perform this operation. " + message
-	if s.encode != nil {
-		text += ". Encoded authorization failure message: " + s.encode(message)
-	}
-	return wire.Fail("UnauthorizedOperation", 403, "%s", text)
+// The message ends in the sealed reason where the server gives it one.
+func denied(message string) *wire.Error {
+	return wire.Fail("UnauthorizedOperation", 403, "You are not authorized to perform this operation. %s", message)
 }
 
 // onAll checks an action that has no resource-level permissions.
 func onAll[In any](c *call, _ *In) ([]service.Check, error) {
-	check := c.may("ec2:"+c.op, "*")
-	// Listing operations are refused without an encoded message.
-	check.Denied = func(message string) *wire.Error {
-		return wire.Fail("UnauthorizedOperation", 403, "You are not authorized to perform this operation. %s", message)
-	}
-	return []service.Check{check}, nil
+	return []service.Check{c.may("ec2:"+c.op, "*")}, nil
 }
 
 // on checks the resource that a parameter names.
@@ -139,7 +131,7 @@ func (c *call) passing(p Profile, instance string) []service.Check {
 	for _, k := range slices.Sorted(maps.Keys(p.RoleTags)) {
 		keys = append(keys, kv("aws:ResourceTag/"+k, p.RoleTags[k]), kv("iam:ResourceTag/"+k, p.RoleTags[k]))
 	}
-	return []service.Check{{Action: "iam:PassRole", Resource: p.RoleARN, Context: keys, Denied: c.denied}}
+	return []service.Check{{Action: "iam:PassRole", Resource: p.RoleARN, Context: keys, Denied: denied}}
 }
 
 // requestTags are the keys that the tags of a request add.

@@ -28,9 +28,6 @@ type Options struct {
 	Partition string
 	// Profiles finds instance profiles; nil means that there are none.
 	Profiles Profiles
-	// Encode makes the "encoded authorization failure message" of a
-	// refusal out of the engine's sentence; nil leaves that clause out.
-	Encode func(message string) string
 }
 
 // EC2 is the service over one store. It is safe for concurrent use.
@@ -38,7 +35,6 @@ type EC2 struct {
 	store     *store.Store
 	partition string
 	profiles  Profiles
-	encode    func(string) string
 }
 
 var _ service.Service = (*EC2)(nil)
@@ -51,7 +47,7 @@ func New(st *store.Store, opt Options) *EC2 {
 	if opt.Profiles == nil {
 		opt.Profiles = noProfiles{}
 	}
-	return &EC2{store: st, partition: opt.Partition, profiles: opt.Profiles, encode: opt.Encode}
+	return &EC2{store: st, partition: opt.Partition, profiles: opt.Profiles}
 }
 
 // Name is the service's signing name.

@@ -38,8 +38,8 @@ func (w *world) run(change ...func(*api.RunInstancesInput)) types.Instance {
 // TestInputsFitModel: the codec can fill every input of the table.
 func TestInputsFitModel(t *testing.T) {
 	w := newWorld(t)
-	for name, op := range w.ops {
-		if err := w.model.Check(name, op.Input(), nil); err != nil {
+	for name, op := range w.Table {
+		if err := w.Model.Check(name, op.Input(), nil); err != nil {
 			t.Error(err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestDryRun(t *testing.T) {
 		t.Errorf("a dry run launched %d instances", n)
 	}
 	fails(w, "DescribeInstances", &api.DescribeInstancesInput{DryRun: new(true)}, "DryRunOperation", 412, "")
-	w.decide = func(service.Check) bool { return false }
+	w.Decide(func(_ *service.Request, _ service.Check) bool { return false })
 	fails(w, "RunInstances", launch(func(in *api.RunInstancesInput) { in.DryRun = new(true) }), "UnauthorizedOperation", 403, "")
 }
 
@@ -314,8 +314,8 @@ func TestTags(t *testing.T) {
 	key := must[api.DescribeKeyPairsOutput](w, "DescribeKeyPairs", &api.DescribeKeyPairsInput{}).KeyPairs[0]
 	ids := []string{e["VpcId"], e["RuleId"], e["VolumeId"], e["InterfaceId"], *key.KeyPairId, "ami-0c55b159cbfafe1f0"}
 	must[api.CreateTagsOutput](w, "CreateTags", &api.CreateTagsInput{Resources: ids, Tags: []types.Tag{{Key: new("team"), Value: new("a")}, {Key: new("empty")}}})
-	if want := ":key-pair/dev"; !strings.HasSuffix(w.checks[4].Resource, want) {
-		t.Errorf("the key pair was checked as %s", w.checks[4].Resource)
+	if want := ":key-pair/dev"; !strings.HasSuffix(w.LastChecks()[4].Resource, want) {
+		t.Errorf("the key pair was checked as %s", w.LastChecks()[4].Resource)
 	}
 	all := must[api.DescribeTagsOutput](w, "DescribeTags", &api.DescribeTagsInput{Filters: filters("key", "team")}).Tags
 	if len(all) != len(ids) {
@@ -429,7 +429,7 @@ func TestRunOfAnotherService(t *testing.T) {
 		if err != nil || !slices.ContainsFunc(checks, func(c service.Check) bool { return c.Action == "iam:PassRole" }) {
 			t.Errorf("checks %v, %v", checks, err)
 		}
-		id, err = w.Launch(tx, testAccount, testRegion, w.now, "node", number, subnet, map[string]string{"aws:autoscaling:groupName": "g", "k": "v"})
+		id, err = w.Launch(tx, testAccount, testRegion, w.Now(), "node", number, subnet, map[string]string{"aws:autoscaling:groupName": "g", "k": "v"})
 		return err
 	})
 	if err != nil {
@@ -443,7 +443,7 @@ func TestRunOfAnotherService(t *testing.T) {
 		if zone, kind, ok := w.Running(tx, testAccount, testRegion, id); !ok || zone != i.Zone || kind != "t3.micro" {
 			t.Errorf("running: %s %s %v", zone, kind, ok)
 		}
-		w.Terminate(tx, testAccount, testRegion, w.now, id, "i-0123456789abcdef0")
+		w.Terminate(tx, testAccount, testRegion, w.Now(), id, "i-0123456789abcdef0")
 		return nil
 	})
 	if _, ok := w.Instance(testAccount, testRegion, id); ok || err != nil {
@@ -528,7 +528,7 @@ func FuzzReadPublicKey(f *testing.F) {
 // TestConcurrentLaunches: two calls never share an address.
 func TestConcurrentLaunches(t *testing.T) {
 	w := newWorld(t)
-	op := w.ops["RunInstances"]
+	op := w.Table["RunInstances"]
 	done := make(chan error)
 	for range 8 {
 		go func() {

@@ -176,7 +176,7 @@ func TestInstanceOverTheWire(t *testing.T) {
 	if _, err := c.DescribeSecurityGroups(ctx, &api.DescribeSecurityGroupsInput{GroupIds: []string{*group.GroupId}}); codeOf(err) != "InvalidGroup.NotFound" {
 		t.Errorf("a deleted group: %v", err)
 	}
-	w.later(afterlife)
+	w.Advance(afterlife)
 	if _, err := c.DescribeInstances(ctx, &api.DescribeInstancesInput{InstanceIds: []string{id}}); codeOf(err) != "InvalidInstanceID.NotFound" {
 		t.Errorf("an hour after the end: %v", err)
 	}

@@ -1,22 +1,16 @@
 package ec2
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	api "github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"github.com/mantle-iam/mantle/iam"
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
+	"github.com/mantle-iam/mantle/sandbox/internal/service/servicetest"
 	"github.com/mantle-iam/mantle/sandbox/internal/store"
 	"github.com/mantle-iam/mantle/sandbox/internal/wire"
 )
@@ -54,21 +48,14 @@ func someProfiles() fakeProfiles {
 	return f
 }
 
-// world is an EC2 and a server reduced to what it needs of one: it believes
-// the access key id, which names the account, and asks decide about every
-// check.
+// world is EC2 behind a server, called by the test's account unless a test
+// says otherwise.
 type world struct {
 	*EC2
+	*servicetest.Front
 	t      testing.TB
-	ops    map[string]service.Operation
-	model  *wire.Model
 	caller service.Caller
 	region string
-
-	mu     sync.Mutex // guards the fields below
-	now    time.Time
-	decide func(service.Check) bool
-	checks []service.Check // of the last call
 }
 
 func newWorld(t testing.TB) *world {
@@ -83,71 +70,19 @@ func newWorld(t testing.TB) *world {
 
 func worldOver(t testing.TB, st *store.Store) *world {
 	t.Helper()
-	m, err := wire.Load("ec2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{
-		EC2: New(st, Options{Profiles: someProfiles(), Encode: func(string) string { return "ENCODED" }}),
-		t:   t, ops: map[string]service.Operation{}, model: m, region: testRegion,
-		caller: callerOf(testAccount), now: time.Date(2026, 1, 20, 10, 0, 0, 0, time.UTC),
-	}
-	for _, op := range w.Operations() {
-		if _, twice := w.ops[op.Name]; twice {
-			t.Fatalf("operation %s is in the table twice", op.Name)
-		}
-		w.ops[op.Name] = op
-	}
-	return w
-}
-
-func callerOf(account string) service.Caller {
-	return service.Caller{Principal: iam.Principal{Type: iam.User, ARN: "arn:aws:iam::" + account + ":user/mira", Account: account}, Name: "mira"}
-}
-
-// do runs a call as the server does: checks, decision, handler.
-func (w *world) do(op service.Operation, r *service.Request, in any) (any, error) {
-	checks, err := op.Checks(r, in)
-	w.mu.Lock()
-	w.checks = checks
-	decide := w.decide
-	w.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range checks {
-		if decide != nil && !decide(c) {
-			message := "User: " + r.Caller.ARN + " is not authorized to perform: " + c.Action + " on resource: " + c.Resource
-			if c.Denied == nil {
-				return nil, wire.Fail("UnauthorizedOperation", 403, "%s", message)
-			}
-			return nil, c.Denied(message)
-		}
-	}
-	return op.Handle(context.Background(), r, in)
-}
-
-// later moves the clock.
-func (w *world) later(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
-}
-
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
+	s := New(st, Options{Profiles: someProfiles()})
+	f := servicetest.New(t, s, servicetest.Options{User: "mira", Start: time.Date(2026, 1, 20, 10, 0, 0, 0, time.UTC), Step: time.Second})
+	return &world{s, f, t, f.Caller(testAccount), testRegion}
 }
 
 func try[Out any](w *world, name string, in any) (*Out, error) {
 	w.t.Helper()
-	op, ok := w.ops[name]
+	op, ok := w.Table[name]
 	if !ok {
 		w.t.Fatalf("there is no operation %s", name)
 	}
-	w.later(time.Second)
-	out, err := w.do(op, &service.Request{ID: "test", Caller: w.caller, Region: w.region, Now: w.clock()}, in)
+	w.Advance(time.Second)
+	out, err := w.Do(context.Background(), op, &service.Request{ID: "test", Caller: w.caller, Region: w.region, Now: w.Now()}, in)
 	if err != nil {
 		return nil, err
 	}
@@ -170,11 +105,11 @@ func must[Out any](w *world, name string, in any) *Out {
 // fails checks a call's error: its code, status and a text in its message.
 func fails(w *world, name string, in any, code string, status int, message string) {
 	w.t.Helper()
-	op, ok := w.ops[name]
+	op, ok := w.Table[name]
 	if !ok {
 		w.t.Fatalf("there is no operation %s", name)
 	}
-	out, err := w.do(op, &service.Request{ID: "test", Caller: w.caller, Region: w.region, Now: w.clock()}, in)
+	out, err := w.Do(context.Background(), op, &service.Request{ID: "test", Caller: w.caller, Region: w.region, Now: w.Now()}, in)
 	var e *wire.Error
 	if !errors.As(err, &e) {
 		w.t.Errorf("%s: got %v, %v, want %s", name, out, err, code)
@@ -185,70 +120,7 @@ func fails(w *world, name string, in any, code string, status int, message strin
 	}
 }
 
-// ServeHTTP speaks EC2's wire format.
-func (w *world) ServeHTTP(rw http.ResponseWriter, h *http.Request) {
-	c, e := wire.Decode(w.model, h, 1<<20)
-	if e == nil {
-		var out any
-		if out, e = w.answer(h, c); e == nil {
-			c.Reply(rw, out)
-			return
-		}
-	}
-	c.Fail(rw, e)
-}
-
-func (w *world) answer(h *http.Request, c *wire.Call) (any, *wire.Error) {
-	op, ok := w.ops[c.OpName]
-	if !ok {
-		return nil, wire.Fail("InvalidAction", 400, "no operation %s", c.OpName)
-	}
-	in := op.Input()
-	if e := c.Input(in); e != nil {
-		return nil, e
-	}
-	_, rest, _ := strings.Cut(h.Header.Get("Authorization"), "Credential=")
-	scope := strings.Split(rest, "/")
-	if len(scope) < 5 {
-		return nil, wire.Fail("AuthFailure", 401, "no signature")
-	}
-	w.later(time.Second)
-	out, err := w.do(op, &service.Request{ID: c.ID, Call: c, Caller: callerOf(strings.TrimPrefix(scope[0], "AKIA")), Region: scope[2], Now: w.clock()}, in)
-	if err != nil {
-		var e *wire.Error
-		if !errors.As(err, &e) {
-			e = wire.Fail("InternalFailure", 500, "%s", err)
-		}
-		return nil, e
-	}
-	return out, nil
-}
-
 // client is AWS's own client of the world, for an account.
 func (w *world) client(account string) *api.Client {
-	srv := httptest.NewServer(w)
-	w.t.Cleanup(srv.Close)
-	return api.New(api.Options{
-		Region: testRegion, BaseEndpoint: &srv.URL, RetryMaxAttempts: 1, HTTPClient: whole{srv.Client()},
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AKIA" + account, SecretAccessKey: "secret"}, nil
-		}),
-	})
-}
-
-// whole reads answers to their end before the SDK sees them. The SDK closes
-// the body of its request as soon as the answer's head is there; if the
-// transport has not yet looked for the body's end by then, as happens with a
-// server as quick as this, it drops the connection with the rest of the answer.
-type whole struct{ *http.Client }
-
-func (c whole) Do(r *http.Request) (*http.Response, error) {
-	resp, err := c.Client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	resp.Body = io.NopCloser(bytes.NewReader(b))
-	return resp, err
+	return api.NewFromConfig(w.Config(account, testRegion))
 }

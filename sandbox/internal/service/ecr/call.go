@@ -23,6 +23,9 @@ type call struct {
 	// action is what a check asks permission for, "ecr:" and the
 	// operation's name.
 	action string
+	// dropped are the bytes that nobody names any more once the call is
+	// committed.
+	dropped []piece
 }
 
 // now is the time that answers show: milliseconds, as ECR has them.
@@ -52,10 +55,15 @@ func row[In, Out any](s *ECR, name string, check checker[In], handle func(*call,
 			return checks, err
 		},
 		func(_ context.Context, r *service.Request, input *In) (out *Out, err error) {
+			c := &call{ECR: s, req: r}
 			err = in(func(tx *store.Tx) error {
-				out, err = handle(&call{ECR: s, tx: tx, req: r}, input)
+				c.tx = tx
+				out, err = handle(c, input)
 				return err
 			})
+			if err == nil {
+				s.drop(c.dropped)
+			}
 			return out, err
 		})
 }

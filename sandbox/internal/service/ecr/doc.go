@@ -7,8 +7,14 @@
 // answers: repositories.go, policy.go, lifecycle.go, images.go (with
 // manifest.go), tags.go and token.go.
 //
-// Layers are not kept and the protocol that docker speaks is not spoken: an
-// image is its manifest, and a layer is there if a manifest mentions it.
+// Docker's protocol comes in by registry.go, which finds the operation that a
+// request stands for: the same permissions, and in push.go and layers.go the
+// same rows, so that what is pushed is what DescribeImages shows.
+//
+// A manifest that is pushed needs its layers. One that PutImage brings does
+// not: the operations of the API that upload layers are not there, and tests
+// of pipelines often make do with manifests. To the API, a layer is there if
+// a manifest mentions it.
 //
 // Rules and texts follow the Amazon ECR API Reference,
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/.

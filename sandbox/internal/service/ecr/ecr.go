@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/memblob"
 
 	"github.com/mantle-iam/mantle/iam"
 	"github.com/mantle-iam/mantle/sandbox/internal/store"
@@ -20,6 +22,9 @@ type Options struct {
 	// StorePolicy rewrites a repository policy for keeping, principals by
 	// their unique ids, and ShowPolicy turns it back.
 	StorePolicy, ShowPolicy func(document string) string
+	// Blobs is where the bytes of layers lie. The store and it belong
+	// together: rows name objects. Nil keeps them in memory.
+	Blobs *blob.Bucket
 }
 
 // ECR is the service.
@@ -33,6 +38,9 @@ type ECR struct {
 func New(st *store.Store, opt Options) *ECR {
 	if opt.Partition == "" {
 		opt.Partition = "aws"
+	}
+	if opt.Blobs == nil {
+		opt.Blobs = memblob.OpenBucket(nil)
 	}
 	return &ECR{store: st, opt: opt, policies: policyCache{compiled: map[string]compiled{}}}
 }

@@ -33,22 +33,22 @@ func TestRepositoryReadsBack(t *testing.T) {
 	d := must[api.DescribeRepositoriesOutput](t)(f.api.DescribeRepositories(ctx, &api.DescribeRepositoriesInput{RepositoryNames: []string{"team/app"}}))
 	want := `{"repositories":[{"repositoryArn":"arn:aws:ecr:us-west-2:111122223333:repository/team/app","registryId":"111122223333","repositoryName":"team/app",` +
 		`"repositoryUri":"111122223333.dkr.ecr.us-west-2.amazonaws.com/team/app","createdAt":1767323046.006,"imageTagMutability":"MUTABLE","imageScanningConfiguration":{"scanOnPush":false},"encryptionConfiguration":{"encryptionType":"AES256"}}]}`
-	if f.body != want {
-		t.Errorf("\n got %s\nwant %s", f.body, want)
+	if f.Body() != want {
+		t.Errorf("\n got %s\nwant %s", f.Body(), want)
 	}
 	arn := d.Repositories[0].RepositoryArn
 	must[api.TagResourceOutput](t)(f.api.TagResource(ctx, &api.TagResourceInput{ResourceArn: arn, Tags: []types.Tag{{Key: new("a"), Value: new("b")}}}))
 	f.wantChecks(t, "TagResource", []string{"ecr:TagResource team/app ecr:ResourceTag/project=extra aws:TagKeys=a"}, "ecr:ResourceTag/", "aws:TagKeys")
 	must[api.UntagResourceOutput](t)(f.api.UntagResource(ctx, &api.UntagResourceInput{ResourceArn: arn, TagKeys: []string{"project"}}))
 	if l := must[api.ListTagsForResourceOutput](t)(f.api.ListTagsForResource(ctx, &api.ListTagsForResourceInput{ResourceArn: arn})); len(l.Tags) != 1 || *l.Tags[0].Key != "a" {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	must[api.PutImageTagMutabilityOutput](t)(f.api.PutImageTagMutability(ctx, &api.PutImageTagMutabilityInput{RepositoryName: new("team/app"), ImageTagMutability: types.ImageTagMutabilityImmutable}))
 	must[api.PutImageScanningConfigurationOutput](t)(f.api.PutImageScanningConfiguration(ctx, &api.PutImageScanningConfigurationInput{RepositoryName: new("team/app"), ImageScanningConfiguration: &types.ImageScanningConfiguration{ScanOnPush: true}}))
 	d = must[api.DescribeRepositoriesOutput](t)(f.api.DescribeRepositories(ctx, &api.DescribeRepositoriesInput{}))
 	f.wantChecks(t, "DescribeRepositories of all", []string{"ecr:DescribeRepositories *"})
 	if r := d.Repositories[0]; r.ImageTagMutability != types.ImageTagMutabilityImmutable || !r.ImageScanningConfiguration.ScanOnPush {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	must[api.DeleteRepositoryOutput](t)(f.api.DeleteRepository(ctx, &api.DeleteRepositoryInput{RepositoryName: new("team/app")}))
 	_, err := f.api.DescribeRepositories(ctx, &api.DescribeRepositoriesInput{RepositoryNames: []string{"team/app"}})
@@ -106,7 +106,7 @@ func TestRepositoryPolicy(t *testing.T) {
 
 	// The policy takes part in the decision about a call from elsewhere.
 	f.far.BatchGetImage(ctx, &api.BatchGetImageInput{RegistryId: new(account), RepositoryName: new("app"), ImageIds: []types.ImageIdentifier{{ImageTag: new("v1")}}})
-	c := f.seen[0]
+	c := f.LastChecks()[0]
 	if c.Owner != account || c.Resource != prefix+"app" || c.Action != "ecr:BatchGetImage" || c.Policy == nil {
 		t.Fatalf("got check %+v", c)
 	}
@@ -123,7 +123,7 @@ func TestRepositoryPolicy(t *testing.T) {
 
 	must[api.DeleteRepositoryPolicyOutput](t)(f.api.DeleteRepositoryPolicy(ctx, &api.DeleteRepositoryPolicyInput{RepositoryName: new("app")}))
 	f.far.BatchGetImage(ctx, &api.BatchGetImageInput{RegistryId: new(account), RepositoryName: new("app"), ImageIds: []types.ImageIdentifier{{ImageTag: new("v1")}}})
-	if f.seen[0].Policy != nil {
+	if f.LastChecks()[0].Policy != nil {
 		t.Error("a deleted policy still takes part")
 	}
 }
@@ -136,8 +136,8 @@ func TestAuthorizationToken(t *testing.T) {
 	if user, password, _ := strings.Cut(string(raw), ":"); err != nil || user != "AWS" || len(password) < 64 {
 		t.Errorf("token %q, %v", raw, err)
 	}
-	if *a.ProxyEndpoint != "https://111122223333.dkr.ecr.us-west-2.amazonaws.com" || !a.ExpiresAt.Equal(f.now.Add(12*time.Hour)) {
-		t.Errorf("got %s", f.body)
+	if *a.ProxyEndpoint != "https://111122223333.dkr.ecr.us-west-2.amazonaws.com" || !a.ExpiresAt.Equal(f.Now().Add(12*time.Hour)) {
+		t.Errorf("got %s", f.Body())
 	}
 }
 
@@ -181,17 +181,17 @@ func TestImages(t *testing.T) {
 	}
 	d := must[api.DescribeImagesOutput](t)(f.api.DescribeImages(ctx, &api.DescribeImagesInput{RepositoryName: new("app"), ImageIds: []types.ImageIdentifier{{ImageTag: new("v1")}}}))
 	if i := d.ImageDetails[0]; *i.ImageSizeInBytes != int64(len(config))+107 || *i.ImageDigest != one || !slices.Equal(i.ImageTags, []string{"v1"}) {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	_, err = f.api.DescribeImages(ctx, &api.DescribeImagesInput{RepositoryName: new("app"), ImageIds: []types.ImageIdentifier{{ImageTag: new("v9")}}})
 	wantError(t, "no image", err, "ImageNotFoundException", "{imageDigest:'null', imageTag:'v9'}")
 	g := must[api.BatchGetImageOutput](t)(f.api.BatchGetImage(ctx, &api.BatchGetImageInput{RepositoryName: new("app"), ImageIds: []types.ImageIdentifier{{ImageDigest: &one}, {ImageTag: new("v9")}}}))
 	if len(g.Images) != 1 || *g.Images[0].ImageManifest != config || len(g.Failures) != 1 || g.Failures[0].FailureCode != types.ImageFailureCodeImageNotFound {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	l := must[api.BatchCheckLayerAvailabilityOutput](t)(f.api.BatchCheckLayerAvailability(ctx, &api.BatchCheckLayerAvailabilityInput{RepositoryName: new("app"), LayerDigests: []string{"sha256:bb", "sha256:zz"}}))
 	if l.Layers[0].LayerAvailability != types.LayerAvailabilityAvailable || l.Layers[1].LayerAvailability != types.LayerAvailabilityUnavailable {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 
 	must[api.PutImageTagMutabilityOutput](t)(f.api.PutImageTagMutability(ctx, &api.PutImageTagMutabilityInput{RepositoryName: new("app"), ImageTagMutability: types.ImageTagMutabilityImmutableWithExclusion,
@@ -207,7 +207,7 @@ func TestImages(t *testing.T) {
 	wantError(t, "delete", err, "RepositoryNotEmptyException", "still contains images")
 	del := must[api.BatchDeleteImageOutput](t)(f.api.BatchDeleteImage(ctx, &api.BatchDeleteImageInput{RepositoryName: new("app"), ImageIds: []types.ImageIdentifier{{ImageTag: new("v1")}, {ImageDigest: &two}, {}}}))
 	if len(del.ImageIds) != 2 || len(del.Failures) != 1 || del.Failures[0].FailureCode != types.ImageFailureCodeMissingDigestAndTag {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	if got := listed(types.TagStatusAny); got != "one:latest" {
 		t.Errorf("got %s", got)
@@ -245,7 +245,7 @@ func TestLifecyclePolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	if g := must[api.GetLifecyclePolicyOutput](t)(f.api.GetLifecyclePolicy(ctx, &api.GetLifecyclePolicyInput{RepositoryName: new("app")})); *g.LifecyclePolicyText != good {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	must[api.DeleteLifecyclePolicyOutput](t)(f.api.DeleteLifecyclePolicy(ctx, &api.DeleteLifecyclePolicyInput{RepositoryName: new("app")}))
 	_, err = f.api.DeleteLifecyclePolicy(ctx, &api.DeleteLifecyclePolicyInput{RepositoryName: new("app")})
@@ -282,11 +282,11 @@ func TestStateIsKept(t *testing.T) {
 	read := func() string {
 		t.Helper()
 		must[api.DescribeRepositoriesOutput](t)(f.api.DescribeRepositories(t.Context(), &api.DescribeRepositoriesInput{}))
-		out := f.body
+		out := f.Body()
 		must[api.DescribeImagesOutput](t)(f.api.DescribeImages(t.Context(), &api.DescribeImagesInput{RepositoryName: new("app")}))
-		out += f.body
+		out += f.Body()
 		must[api.GetRepositoryPolicyOutput](t)(f.api.GetRepositoryPolicy(t.Context(), &api.GetRepositoryPolicyInput{RepositoryName: new("app")}))
-		return out + f.body
+		return out + f.Body()
 	}
 	before := read()
 	st.Close()

@@ -1,24 +1,15 @@
 package ecr
 
 import (
-	"context"
-	"errors"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	api "github.com/aws/aws-sdk-go-v2/service/ecr"
-	"github.com/aws/smithy-go"
 
-	"github.com/mantle-iam/mantle/iam"
-	"github.com/mantle-iam/mantle/sandbox/internal/service"
+	"github.com/mantle-iam/mantle/sandbox/internal/service/servicetest"
 	"github.com/mantle-iam/mantle/sandbox/internal/store"
-	"github.com/mantle-iam/mantle/sandbox/internal/wire"
 )
 
 const (
@@ -28,47 +19,19 @@ const (
 	prefix  = "arn:aws:ecr:us-west-2:111122223333:repository/"
 )
 
-// front is a server reduced to what ECR needs of one. It believes the access
-// key id, which names the account, and lets every call through.
+// front is ECR with a client of each of two accounts.
 type front struct {
-	t     testing.TB
-	ecr   *ECR
-	model *wire.Model
-	table map[string]service.Operation
-	api   *api.Client // of account
-	far   *api.Client // of other
-
-	mu   sync.Mutex // guards the fields below
-	now  time.Time
-	seen []service.Check // of the last call
-	body string          // of the last answer
+	*servicetest.Front
+	ecr *ECR
+	api *api.Client // of account
+	far *api.Client // of other
 }
 
 func newFront(t testing.TB, st *store.Store, opt Options) *front {
 	t.Helper()
-	m, err := wire.Load("ecr")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &front{t: t, ecr: New(st, opt), model: m, table: map[string]service.Operation{}, now: time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)}
-	for _, op := range f.ecr.Operations() {
-		if _, twice := f.table[op.Name]; twice {
-			t.Fatalf("operation %s is in the table twice", op.Name)
-		}
-		f.table[op.Name] = op
-	}
-	srv := httptest.NewServer(f)
-	t.Cleanup(srv.Close)
-	as := func(account string) *api.Client {
-		return api.New(api.Options{
-			Region: region, BaseEndpoint: &srv.URL, RetryMaxAttempts: 1,
-			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-				return aws.Credentials{AccessKeyID: "AKIA" + account, SecretAccessKey: "secret"}, nil
-			}),
-		})
-	}
-	f.api, f.far = as(account), as(other)
-	return f
+	s := New(st, opt)
+	f := servicetest.New(t, s, servicetest.Options{Step: time.Second})
+	return &front{f, s, api.NewFromConfig(f.Config(account, region)), api.NewFromConfig(f.Config(other, region))}
 }
 
 func memory(t testing.TB, opt Options) *front {
@@ -81,106 +44,17 @@ func memory(t testing.TB, opt Options) *front {
 	return newFront(t, st, opt)
 }
 
-// tee keeps what is written.
-type tee struct {
-	http.ResponseWriter
-	b strings.Builder
-}
-
-func (w *tee) Write(p []byte) (int, error) {
-	w.b.Write(p)
-	return w.ResponseWriter.Write(p)
-}
-
-func (f *front) ServeHTTP(w http.ResponseWriter, h *http.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	out := &tee{ResponseWriter: w}
-	defer func() { f.body = out.b.String() }()
-	c, e := wire.Decode(f.model, h, 1<<20)
-	if e != nil {
-		c.Fail(out, e)
-		return
-	}
-	if err := f.serve(out, h, c); err != nil {
-		if !errors.As(err, &e) {
-			f.t.Errorf("%s: not an error of the API: %v", c.OpName, err)
-			e = wire.Fail("ServerException", 500, "%s", err)
-		}
-		c.Fail(out, e)
-	}
-}
-
-func (f *front) serve(w http.ResponseWriter, h *http.Request, c *wire.Call) error {
-	op, ok := f.table[c.OpName]
-	if !ok {
-		return c.Unknown()
-	}
-	f.now = f.now.Add(time.Second)
-	r := &service.Request{ID: c.ID, Call: c, Now: f.now, Region: region}
-	_, who, _ := strings.Cut(h.Header.Get("Authorization"), "Credential=AKIA")
-	who, _, _ = strings.Cut(who, "/")
-	r.Caller = service.Caller{Principal: iam.Principal{Type: iam.User, ARN: "arn:aws:iam::" + who + ":user/alice", Account: who}, Name: "alice"}
-	in := op.Input()
-	if e := c.Input(in); e != nil {
-		return e
-	}
-	checks, err := op.Checks(r, in)
-	if err != nil {
-		return err
-	}
-	f.seen = checks
-	out, err := op.Handle(h.Context(), r, in)
-	if err == nil {
-		c.Reply(w, out)
-	}
-	return err
-}
-
-// lines are the checks of the last call: action, resource and the keys that
-// begin with one of the prefixes.
-func (f *front) lines(prefixes ...string) []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var out []string
-	for _, c := range f.seen {
-		line := c.Action + " " + strings.TrimPrefix(c.Resource, prefix)
-		for _, k := range c.Context {
-			if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(k.Key, p) }) {
-				line += " " + k.Key + "=" + strings.ReplaceAll(strings.Join(k.Values, ","), prefix, "")
-			}
-		}
-		out = append(out, line)
-	}
-	return out
-}
-
-func (f *front) wantChecks(t *testing.T, what string, want []string, prefixes ...string) {
+func (f *front) wantChecks(t *testing.T, what string, want []string, keys ...string) {
 	t.Helper()
-	if got := f.lines(prefixes...); !slices.Equal(got, want) {
+	if got := f.Lines(prefix, keys...); !slices.Equal(got, want) {
 		t.Errorf("checks of %s:\n got %s\nwant %s", what, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 	}
 }
 
 // must ends the test if a call failed.
-func must[Out any](t testing.TB) func(out *Out, err error) *Out {
-	return func(out *Out, err error) *Out {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-}
+func must[Out any](t testing.TB) func(*Out, error) *Out { return servicetest.Must[Out](t) }
 
 func wantError(t testing.TB, what string, err error, code, text string) {
 	t.Helper()
-	var e smithy.APIError
-	if !errors.As(err, &e) {
-		t.Errorf("%s: got %v, want %s", what, err, code)
-		return
-	}
-	if e.ErrorCode() != code || !strings.Contains(e.ErrorMessage(), text) {
-		t.Errorf("%s: got %s %q, want %s with %q", what, e.ErrorCode(), e.ErrorMessage(), code, text)
-	}
+	servicetest.WantError(t, what, err, code, text)
 }

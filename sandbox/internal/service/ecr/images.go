@@ -241,11 +241,13 @@ func (c *call) batchDeleteImage(in *api.BatchDeleteImageInput) (*api.BatchDelete
 		if id.ImageTag == nil {
 			out.ImageIds = append(out.ImageIds, identifiers(row)...)
 			images.Delete(c.tx, key)
+			c.forget(r, row)
 			continue
 		}
 		out.ImageIds = append(out.ImageIds, types.ImageIdentifier{ImageDigest: &row.Digest, ImageTag: id.ImageTag})
 		if row.Tags = without(row.Tags, *id.ImageTag); len(row.Tags) == 0 {
 			images.Delete(c.tx, key)
+			c.forget(r, row)
 		} else {
 			images.Put(c.tx, key, row)
 		}
@@ -253,8 +255,28 @@ func (c *call) batchDeleteImage(in *api.BatchDeleteImageInput) (*api.BatchDelete
 	return out, nil
 }
 
+// forget deletes the layers of a deleted image that no other image of the
+// repository mentions.
+func (c *call) forget(r repository, gone imageRow) {
+	dead := map[string]bool{}
+	for _, l := range gone.Layers {
+		dead[*l.LayerDigest] = true
+	}
+	for _, row := range images.Range(c.tx, r.images()) {
+		for _, l := range row.Layers {
+			delete(dead, *l.LayerDigest)
+		}
+	}
+	for digest := range dead {
+		if l, ok := layers.Get(c.tx, r.images()+digest); ok {
+			c.dropped = append(c.dropped, l.Pieces...)
+			layers.Delete(c.tx, r.images()+digest)
+		}
+	}
+}
+
 // batchCheckLayerAvailability finds the layers that the repository's images
-// mention.
+// mention, and those that were uploaded.
 func (c *call) batchCheckLayerAvailability(in *api.BatchCheckLayerAvailabilityInput) (*api.BatchCheckLayerAvailabilityOutput, error) {
 	r, _, err := c.find(in.RegistryId, in.RepositoryName)
 	if err != nil {
@@ -264,6 +286,11 @@ func (c *call) batchCheckLayerAvailability(in *api.BatchCheckLayerAvailabilityIn
 	for _, row := range images.Range(c.tx, r.images()) {
 		for _, l := range row.Layers {
 			known[*l.LayerDigest] = l
+		}
+	}
+	for _, digest := range in.LayerDigests {
+		if l, ok := layers.Get(c.tx, r.images()+digest); ok && known[digest].LayerDigest == nil {
+			known[digest] = types.Layer{LayerDigest: &digest, LayerSize: &l.Size, LayerAvailability: types.LayerAvailabilityAvailable}
 		}
 	}
 	out := &api.BatchCheckLayerAvailabilityOutput{Layers: []types.Layer{}, Failures: []types.LayerFailure{}}

@@ -38,6 +38,6 @@ func (s *ECR) Operations() []service.Operation {
 		write(s, "UntagResource", onResource(func(in *api.UntagResourceInput) *string { return in.ResourceArn }, func(in *api.UntagResourceInput) []service.KV { return tagKeys(in.TagKeys) }), (*call).untagResource),
 		read(s, "ListTagsForResource", onResource(func(in *api.ListTagsForResourceInput) *string { return in.ResourceArn }, func(*api.ListTagsForResourceInput) []service.KV { return nil }), (*call).listTagsForResource),
 
-		read(s, "GetAuthorizationToken", onAll[api.GetAuthorizationTokenInput], (*call).getAuthorizationToken),
+		write(s, "GetAuthorizationToken", onAll[api.GetAuthorizationTokenInput], (*call).getAuthorizationToken),
 	}
 }

@@ -157,6 +157,14 @@ func (c *call) deleteRepository(in *api.DeleteRepositoryInput) (*api.DeleteRepos
 	for key := range images.Range(c.tx, r.images()) {
 		images.Delete(c.tx, key)
 	}
+	for key, l := range layers.Range(c.tx, r.images()) {
+		c.dropped = append(c.dropped, l.Pieces...)
+		layers.Delete(c.tx, key)
+	}
+	for key, u := range uploads.Range(c.tx, r.images()) {
+		c.dropped = append(c.dropped, u.Pieces...)
+		uploads.Delete(c.tx, key)
+	}
 	repositories.Delete(c.tx, r.key())
 	return &api.DeleteRepositoryOutput{Repository: &row.View}, nil
 }

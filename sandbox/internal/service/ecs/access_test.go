@@ -100,8 +100,8 @@ func TestOtherAccount(t *testing.T) {
 		},
 	} {
 		call()
-		if len(f.seen) == 0 || f.seen[0].Owner != "444455556666" {
-			t.Errorf("%s: got checks %+v, want the owner 444455556666", name, f.seen)
+		if len(f.LastChecks()) == 0 || f.LastChecks()[0].Owner != "444455556666" {
+			t.Errorf("%s: got checks %+v, want the owner 444455556666", name, f.LastChecks())
 		}
 	}
 	in := app()
@@ -113,9 +113,9 @@ func TestOtherAccount(t *testing.T) {
 func TestDenialStopsTheCall(t *testing.T) {
 	f := memory(t, Options{})
 	f.cluster(t)
-	f.denied = []string{"iam:PassRole"}
+	f.Deny("iam:PassRole")
 	_, err := f.api.RunTask(t.Context(), &api.RunTaskInput{Cluster: new("main"), TaskDefinition: new("app")})
-	wantError(t, "RunTask without iam:PassRole", err, "AccessDeniedException", "iam:PassRole on "+roleA)
+	wantError(t, "RunTask without iam:PassRole", err, "AccessDeniedException", "iam:PassRole on resource: "+roleA)
 	for range f.ecs.Tasks() {
 		t.Error("a task was started all the same")
 	}
@@ -244,40 +244,40 @@ func TestClusters(t *testing.T) {
 	}
 	first := create()
 	if again := create(); *again.Cluster.ClusterArn != *first.Cluster.ClusterArn || *first.Cluster.ClusterArn != prefix+"cluster/main" {
-		t.Errorf("creating twice: %s", f.body)
+		t.Errorf("creating twice: %s", f.Body())
 	}
 	all := []types.ClusterField{types.ClusterFieldTags, types.ClusterFieldSettings, types.ClusterFieldConfigurations}
 	d := must[api.DescribeClustersOutput](t)(f.api.DescribeClusters(ctx, &api.DescribeClustersInput{Clusters: []string{"main", "none"}, Include: all}))
 	c := d.Clusters[0]
-	if *c.Status != "ACTIVE" || *c.Settings[0].Value != "disabled" || *c.Tags[0].Value != "b" || strings.Contains(f.body, `"configuration"`) {
-		t.Errorf("got %s", f.body)
+	if *c.Status != "ACTIVE" || *c.Settings[0].Value != "disabled" || *c.Tags[0].Value != "b" || strings.Contains(f.Body(), `"configuration"`) {
+		t.Errorf("got %s", f.Body())
 	}
 	if len(d.Failures) != 1 || *d.Failures[0].Reason != "MISSING" || *d.Failures[0].Arn != prefix+"cluster/none" {
-		t.Errorf("got failures %s", f.body)
+		t.Errorf("got failures %s", f.Body())
 	}
 	p := must[api.PutClusterCapacityProvidersOutput](t)(f.api.PutClusterCapacityProviders(ctx, &api.PutClusterCapacityProvidersInput{Cluster: new("main"), CapacityProviders: []string{"FARGATE"},
 		DefaultCapacityProviderStrategy: []types.CapacityProviderStrategyItem{{CapacityProvider: new("FARGATE"), Weight: 1}}}))
 	if !slices.Equal(p.Cluster.CapacityProviders, []string{"FARGATE"}) {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	must[api.TagResourceOutput](t)(f.api.TagResource(ctx, &api.TagResourceInput{ResourceArn: c.ClusterArn, Tags: []types.Tag{{Key: new("c"), Value: new("d")}}}))
 	must[api.UntagResourceOutput](t)(f.api.UntagResource(ctx, &api.UntagResourceInput{ResourceArn: c.ClusterArn, TagKeys: []string{"a"}}))
 	if l := must[api.ListTagsForResourceOutput](t)(f.api.ListTagsForResource(ctx, &api.ListTagsForResourceInput{ResourceArn: c.ClusterArn})); len(l.Tags) != 1 || *l.Tags[0].Key != "c" {
-		t.Errorf("got tags %s", f.body)
+		t.Errorf("got tags %s", f.Body())
 	}
 	if l := must[api.ListClustersOutput](t)(f.api.ListClusters(ctx, &api.ListClustersInput{})); !slices.Equal(l.ClusterArns, []string{*c.ClusterArn}) {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	must[api.DeleteClusterOutput](t)(f.api.DeleteCluster(ctx, &api.DeleteClusterInput{Cluster: c.ClusterArn}))
 	d = must[api.DescribeClustersOutput](t)(f.api.DescribeClusters(ctx, &api.DescribeClustersInput{Clusters: []string{"main"}}))
 	if *d.Clusters[0].Status != "INACTIVE" {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	if l := must[api.ListClustersOutput](t)(f.api.ListClusters(ctx, &api.ListClustersInput{})); len(l.ClusterArns) != 0 {
-		t.Errorf("a deleted cluster is listed: %s", f.body)
+		t.Errorf("a deleted cluster is listed: %s", f.Body())
 	}
-	if create(); !strings.Contains(f.body, `"ACTIVE"`) {
-		t.Errorf("got %s", f.body)
+	if create(); !strings.Contains(f.Body(), `"ACTIVE"`) {
+		t.Errorf("got %s", f.Body())
 	}
 }
 
@@ -298,7 +298,7 @@ func TestSettings(t *testing.T) {
 	}
 	c := must[api.CreateClusterOutput](t)(f.api.CreateCluster(ctx, &api.CreateClusterInput{}))
 	if *c.Cluster.ClusterName != "default" || *c.Cluster.Settings[0].Value != "enhanced" {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	must[api.PutAccountSettingOutput](t)(f.api.PutAccountSetting(ctx, &api.PutAccountSettingInput{Name: types.SettingNameContainerInsights, Value: new("enabled")}))
 	if got := value(); got != "enabled" {
@@ -318,7 +318,7 @@ func TestAgentRegisters(t *testing.T) {
 		TotalResources:           machineSize(512, 256)}
 	one := must[api.RegisterContainerInstanceOutput](t)(f.api.RegisterContainerInstance(t.Context(), in))
 	if i := one.ContainerInstance; *i.Ec2InstanceId != "i-1" || !i.AgentConnected || *i.Status != "ACTIVE" || !strings.HasPrefix(*i.ContainerInstanceArn, prefix+"container-instance/main/") {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	in.ContainerInstanceArn = one.ContainerInstance.ContainerInstanceArn
 	two := must[api.RegisterContainerInstanceOutput](t)(f.api.RegisterContainerInstance(t.Context(), in))
@@ -328,15 +328,15 @@ func TestAgentRegisters(t *testing.T) {
 	u := must[api.UpdateContainerInstancesStateOutput](t)(f.api.UpdateContainerInstancesState(t.Context(), &api.UpdateContainerInstancesStateInput{
 		Cluster: new("main"), ContainerInstances: []string{*in.ContainerInstanceArn}, Status: types.ContainerInstanceStatusDraining}))
 	if *u.ContainerInstances[0].Status != "DRAINING" {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	s := must[api.StartTaskOutput](t)(f.api.StartTask(t.Context(), &api.StartTaskInput{Cluster: new("main"), TaskDefinition: new("app"), ContainerInstances: []string{*in.ContainerInstanceArn, "none"}}))
 	if len(s.Tasks) != 1 || *s.Tasks[0].ContainerInstanceArn != *in.ContainerInstanceArn || len(s.Failures) != 1 || *s.Failures[0].Reason != "MISSING" {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	d := must[api.DeregisterContainerInstanceOutput](t)(f.api.DeregisterContainerInstance(t.Context(), &api.DeregisterContainerInstanceInput{Cluster: new("main"), ContainerInstance: in.ContainerInstanceArn, Force: new(true)}))
 	if *d.ContainerInstance.Status != "INACTIVE" {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	if task, _ := f.ecs.Task(*s.Tasks[0].TaskArn); task.Status != "STOPPED" {
 		t.Errorf("the task of a machine that left is %s", task.Status)
@@ -349,7 +349,7 @@ func TestRunTaskTwiceWithOneToken(t *testing.T) {
 	one := f.run(t, &api.RunTaskInput{ClientToken: new("t")})
 	two := f.run(t, &api.RunTaskInput{ClientToken: new("t")})
 	if len(two.Tasks) != 1 || *two.Tasks[0].TaskArn != *one.Tasks[0].TaskArn {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	must[api.RegisterTaskDefinitionOutput](t)(f.api.RegisterTaskDefinition(t.Context(), app()))
 	_, err := f.api.RunTask(t.Context(), &api.RunTaskInput{Cluster: new("main"), TaskDefinition: new("app"), ClientToken: new("t")})
@@ -377,7 +377,7 @@ func FuzzNames(f *testing.F) {
 	}
 	front := memory(f, Options{})
 	f.Fuzz(func(t *testing.T, s string) {
-		c := front.ecs.inside(nil, home{account, region}, front.now)
+		c := front.ecs.inside(nil, home{account, region}, front.Now())
 		if d, err := c.definition(s); err == nil && d.revision > 0 {
 			if again, err := c.definition(c.definitionARN(d)); err != nil || again != d {
 				t.Errorf("definition %q: %+v, then %+v, %v", s, d, again, err)

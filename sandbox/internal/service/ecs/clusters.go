@@ -298,19 +298,28 @@ func (c *call) putClusterCapacityProviders(in *api.PutClusterCapacityProvidersIn
 }
 
 // deleteCluster leaves an INACTIVE cluster, which can be described for a
-// while, as AWS does.
+// while, as AWS does. Guests leave with it.
 func (c *call) deleteCluster(in *api.DeleteClusterInput) (*api.DeleteClusterOutput, error) {
 	k, row, err := c.liveCluster(in.Cluster)
 	if err != nil {
 		return nil, err
 	}
 	n := c.count(k)
+	var guests []string
+	for key, i := range instances.Range(c.tx, k.members()) {
+		if i.Guest {
+			guests = append(guests, key)
+		}
+	}
 	if err := cmp.Or(
-		contains(n.instances, "ClusterContainsContainerInstancesException", "The Cluster cannot be deleted while Container Instances are active or draining."),
+		contains(n.instances-int32(len(guests)), "ClusterContainsContainerInstancesException", "The Cluster cannot be deleted while Container Instances are active or draining."),
 		contains(n.services, "ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active."),
 		contains(n.running, "ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active."),
 	); err != nil {
 		return nil, err
+	}
+	for _, key := range guests {
+		instances.Delete(c.tx, key)
 	}
 	row.View.Status = new(inactive)
 	row.View.Tags = []types.Tag{}

@@ -72,6 +72,8 @@ type (
 		View types.ContainerInstance
 		// Type is EC2, or EXTERNAL for a machine outside of AWS.
 		Type types.LaunchType
+		// Guest is that of its [Machine].
+		Guest bool
 	}
 )
 

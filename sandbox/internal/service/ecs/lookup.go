@@ -247,6 +247,10 @@ type Machine struct {
 	// CPU is in units of which 1024 are a processor, Memory in MiB; 0 takes
 	// those of a small instance.
 	CPU, Memory int32
+	// Guest is a machine that nobody registered: it came because a task
+	// needed one. It does not keep its cluster from being deleted, and goes
+	// with it.
+	Guest bool
 }
 
 // Join makes a machine a container instance of a cluster, as the ECS agent
@@ -268,6 +272,9 @@ func (s *ECS) Join(account, region, clusterName string, machine Machine, now tim
 			m = member{k, newHex()}
 		}
 		row := c.addInstance(m, machine.ID, machineSize(machine.CPU, machine.Memory), nil, &types.VersionInfo{AgentVersion: new("1.0.0")}, nil)
+		if row.Guest = machine.Guest; row.Guest {
+			instances.Put(tx, m.key(), row)
+		}
 		arn = *row.View.ContainerInstanceArn
 		return nil
 	})

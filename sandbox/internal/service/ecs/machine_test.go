@@ -3,6 +3,9 @@ package ecs
 import (
 	"testing"
 
+	api "github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
 )
 
@@ -32,5 +35,40 @@ func TestOwnMachine(t *testing.T) {
 		if ok != (c.want != "") || ok && got.InstanceID != c.want {
 			t.Errorf("%s: got %v %t, want %q", c.name, got, ok, c.want)
 		}
+	}
+}
+
+// TestGuests: a machine that came because a task needed one does not keep its
+// cluster, one that was registered does.
+func TestGuests(t *testing.T) {
+	f := memory(t, Options{})
+	ctx := t.Context()
+	must[api.CreateClusterOutput](t)(f.api.CreateCluster(ctx, &api.CreateClusterInput{}))
+	join := func(m Machine) string {
+		t.Helper()
+		arn, err := f.ecs.Join(account, region, "default", m, f.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return arn
+	}
+	join(Machine{ID: "i-0123456789abcdef0", Guest: true})
+	kept := join(Machine{ID: "i-0123456789abcdef1"})
+	_, err := f.api.DeleteCluster(ctx, &api.DeleteClusterInput{Cluster: new("default")})
+	wantError(t, "delete of a cluster with a machine of its own", err, "ClusterContainsContainerInstancesException", "")
+	must[api.DeregisterContainerInstanceOutput](t)(f.api.DeregisterContainerInstance(ctx, &api.DeregisterContainerInstanceInput{ContainerInstance: &kept}))
+
+	must[api.RegisterTaskDefinitionOutput](t)(f.api.RegisterTaskDefinition(ctx, &api.RegisterTaskDefinitionInput{
+		Family: new("app"), ContainerDefinitions: []types.ContainerDefinition{{Name: new("app"), Image: new("x"), Memory: new(int32(64))}}}))
+	run := must[api.RunTaskOutput](t)(f.api.RunTask(ctx, &api.RunTaskInput{TaskDefinition: new("app")}))
+	_, err = f.api.DeleteCluster(ctx, &api.DeleteClusterInput{Cluster: new("default")})
+	wantError(t, "delete of a cluster whose guest runs a task", err, "ClusterContainsTasksException", "")
+	must[api.StopTaskOutput](t)(f.api.StopTask(ctx, &api.StopTaskInput{Task: run.Tasks[0].TaskArn}))
+	must[api.DeleteClusterOutput](t)(f.api.DeleteCluster(ctx, &api.DeleteClusterInput{Cluster: new("default")}))
+
+	// The guest went with its cluster.
+	must[api.CreateClusterOutput](t)(f.api.CreateCluster(ctx, &api.CreateClusterInput{}))
+	if l := must[api.ListContainerInstancesOutput](t)(f.api.ListContainerInstances(ctx, &api.ListContainerInstancesInput{})); len(l.ContainerInstanceArns) != 0 {
+		t.Errorf("a new cluster has %s", f.Body())
 	}
 }

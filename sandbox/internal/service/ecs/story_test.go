@@ -34,7 +34,7 @@ func app() *api.RegisterTaskDefinitionInput {
 func (f *front) cluster(t *testing.T) {
 	t.Helper()
 	must[api.CreateClusterOutput](t)(f.api.CreateCluster(t.Context(), &api.CreateClusterInput{ClusterName: new("main")}))
-	if _, err := f.ecs.Join(account, region, "main", Machine{ID: "i-0123456789abcdef0", CPU: 1024, Memory: 500}, f.now); err != nil {
+	if _, err := f.ecs.Join(account, region, "main", Machine{ID: "i-0123456789abcdef0", CPU: 1024, Memory: 500}, f.Now()); err != nil {
 		t.Fatal(err)
 	}
 	must[api.RegisterTaskDefinitionOutput](t)(f.api.RegisterTaskDefinition(t.Context(), app()))
@@ -56,7 +56,7 @@ func TestTaskFromStartToEnd(t *testing.T) {
 		Name: new("app"), Command: []string{"aws", "s3", "ls"}, Environment: []types.KeyValuePair{{Name: new("MODE"), Value: new("b")}},
 	}}}})
 	if len(out.Tasks) != 1 || *out.Tasks[0].LastStatus != "RUNNING" {
-		t.Fatalf("got %s", f.body)
+		t.Fatalf("got %s", f.Body())
 	}
 	arn := *out.Tasks[0].TaskArn
 	got, ok := f.ecs.Task(TaskID(arn))
@@ -73,20 +73,20 @@ func TestTaskFromStartToEnd(t *testing.T) {
 	if want := (Mount{"profile", "/opt/dummy-profile", "/home/app/.aws", true}); len(c.Mounts) != 1 || c.Mounts[0] != want {
 		t.Errorf("got mounts %+v, want %+v", c.Mounts, want)
 	}
-	if err := f.ecs.Ended(arn, "", map[string]int32{"app": 3}, f.now); err != nil {
+	if err := f.ecs.Ended(arn, "", map[string]int32{"app": 3}, f.Now()); err != nil {
 		t.Fatal(err)
 	}
 	d := must[api.DescribeTasksOutput](t)(f.api.DescribeTasks(t.Context(), &api.DescribeTasksInput{Cluster: new("main"), Tasks: []string{arn, "gone"}}))
 	if v := d.Tasks[0]; *v.LastStatus != "STOPPED" || v.StopCode != types.TaskStopCodeEssentialContainerExited || *v.StoppedReason != "Essential container in task exited" || *v.Containers[0].ExitCode != 3 {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	if len(d.Failures) != 1 || *d.Failures[0].Reason != "MISSING" || *d.Failures[0].Arn != prefix+"task/main/gone" {
-		t.Errorf("got failures %s", f.body)
+		t.Errorf("got failures %s", f.Body())
 	}
-	f.advance(stoppedLife + time.Minute)
+	f.Advance(stoppedLife + time.Minute)
 	d = must[api.DescribeTasksOutput](t)(f.api.DescribeTasks(t.Context(), &api.DescribeTasksInput{Cluster: new("main"), Tasks: []string{arn}}))
 	if len(d.Tasks) != 0 || len(d.Failures) != 1 {
-		t.Errorf("a task that stopped long ago is still described: %s", f.body)
+		t.Errorf("a task that stopped long ago is still described: %s", f.Body())
 	}
 }
 
@@ -95,18 +95,18 @@ func TestTasksFillAnInstance(t *testing.T) {
 	f.cluster(t)
 	out := f.run(t, &api.RunTaskInput{Count: new(int32(3))})
 	if len(out.Tasks) != 2 || len(out.Failures) != 1 || *out.Failures[0].Reason != "RESOURCE:MEMORY" {
-		t.Errorf("200 MiB three times in 500 MiB: got %s", f.body)
+		t.Errorf("200 MiB three times in 500 MiB: got %s", f.Body())
 	}
 	list := must[api.ListContainerInstancesOutput](t)(f.api.ListContainerInstances(t.Context(), &api.ListContainerInstancesInput{Cluster: new("main")}))
 	d := must[api.DescribeContainerInstancesOutput](t)(f.api.DescribeContainerInstances(t.Context(), &api.DescribeContainerInstancesInput{Cluster: new("main"), ContainerInstances: list.ContainerInstanceArns}))
 	if i := d.ContainerInstances[0]; i.RunningTasksCount != 2 || resource(i.RemainingResources, "MEMORY") != 100 || resource(i.RegisteredResources, "MEMORY") != 500 {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	_, err := f.api.DeregisterContainerInstance(t.Context(), &api.DeregisterContainerInstanceInput{Cluster: new("main"), ContainerInstance: &list.ContainerInstanceArns[0]})
 	wantError(t, "deregister", err, "InvalidParameterException", "Found running tasks on the instance.")
 	must[api.StopTaskOutput](t)(f.api.StopTask(t.Context(), &api.StopTaskInput{Cluster: new("main"), Task: out.Tasks[0].TaskArn, Reason: new("enough")}))
 	if out := f.run(t, &api.RunTaskInput{}); len(out.Tasks) != 1 {
-		t.Errorf("a stopped task still takes room: %s", f.body)
+		t.Errorf("a stopped task still takes room: %s", f.Body())
 	}
 }
 
@@ -124,7 +124,7 @@ func TestRoleThatCannotBeAssumed(t *testing.T) {
 	v := f.run(t, &api.RunTaskInput{}).Tasks[0]
 	want := "ECS was unable to assume the role '" + roleA + "' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role."
 	if *v.LastStatus != "STOPPED" || v.StopCode != types.TaskStopCodeTaskFailedToStart || *v.StoppedReason != want || v.StartedAt != nil {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	if len(asked) != 1 || asked[0] != account+" "+roleA+" "+*v.TaskArn {
 		t.Errorf("asked %q", asked)
@@ -133,7 +133,7 @@ func TestRoleThatCannotBeAssumed(t *testing.T) {
 	s := must[api.CreateServiceOutput](t)(f.api.CreateService(t.Context(), &api.CreateServiceInput{
 		Cluster: new("main"), ServiceName: new("web"), TaskDefinition: new("app"), DesiredCount: new(int32(1)), LaunchType: types.LaunchTypeEc2}))
 	if e := s.Service.Events; len(e) != 1 || *e[0].Message != "(service web) failed to launch a task with (error "+want+")." {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	if d := s.Service.Deployments[0]; d.RolloutState != types.DeploymentRolloutStateInProgress || d.FailedTasks != 1 {
 		t.Errorf("got deployment %+v", d)
@@ -141,10 +141,10 @@ func TestRoleThatCannotBeAssumed(t *testing.T) {
 	trusted = true
 	u := must[api.UpdateServiceOutput](t)(f.api.UpdateService(t.Context(), &api.UpdateServiceInput{Cluster: new("main"), Service: new("web"), ForceNewDeployment: true}))
 	if u.Service.RunningCount != 1 || u.Service.Deployments[0].RolloutState != types.DeploymentRolloutStateCompleted {
-		t.Errorf("the cure does not help: %s", f.body)
+		t.Errorf("the cure does not help: %s", f.Body())
 	}
-	if f.run(t, &api.RunTaskInput{}); !strings.Contains(f.body, `"lastStatus":"RUNNING"`) {
-		t.Errorf("got %s", f.body)
+	if f.run(t, &api.RunTaskInput{}); !strings.Contains(f.Body(), `"lastStatus":"RUNNING"`) {
+		t.Errorf("got %s", f.Body())
 	}
 }
 
@@ -163,13 +163,13 @@ func TestServiceReadsBack(t *testing.T) {
 	}
 	es := create(&api.CreateServiceInput{ServiceName: new("es"), TaskDefinition: new(prefix + "task-definition/app:1"), LaunchType: types.LaunchTypeEc2, AvailabilityZoneRebalancing: types.AvailabilityZoneRebalancingDisabled})
 	for _, absent := range []string{"networkConfiguration", "roleArn", "healthCheckGracePeriodSeconds", "platformVersion", "capacityProviderStrategy", "deploymentCircuitBreaker"} {
-		if strings.Contains(f.body, `"`+absent+`"`) {
-			t.Errorf("%s is there: %s", absent, f.body)
+		if strings.Contains(f.Body(), `"`+absent+`"`) {
+			t.Errorf("%s is there: %s", absent, f.Body())
 		}
 	}
 	if es.AvailabilityZoneRebalancing != types.AvailabilityZoneRebalancingDisabled || es.LaunchType != types.LaunchTypeEc2 || *es.TaskDefinition != prefix+"task-definition/app:1" ||
 		*es.ClusterArn != prefix+"cluster/main" || *es.ServiceArn != prefix+"service/main/es" || *es.Status != "ACTIVE" || *es.DeploymentConfiguration.MaximumPercent != 200 {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	must[api.RegisterTaskDefinitionOutput](t)(f.api.RegisterTaskDefinition(t.Context(), &api.RegisterTaskDefinitionInput{
 		Family: new("extra"), NetworkMode: types.NetworkModeAwsvpc, Cpu: new("256"), Memory: new("512"), RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
@@ -177,10 +177,10 @@ func TestServiceReadsBack(t *testing.T) {
 	extra := create(&api.CreateServiceInput{ServiceName: new("extra"), TaskDefinition: new("extra"), LaunchType: types.LaunchTypeFargate,
 		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}}})
 	if n := extra.NetworkConfiguration.AwsvpcConfiguration; n.AssignPublicIp != types.AssignPublicIpDisabled || n.Subnets[0] != "subnet-1" || *extra.PlatformVersion != "LATEST" || extra.AvailabilityZoneRebalancing != types.AvailabilityZoneRebalancingEnabled {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	if d := must[api.DeleteServiceOutput](t)(f.api.DeleteService(t.Context(), &api.DeleteServiceInput{Cluster: new("main"), Service: new("es")})); *d.Service.Status != "INACTIVE" {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	_, err := f.api.UpdateService(t.Context(), &api.UpdateServiceInput{Cluster: new("main"), Service: new("es")})
 	wantError(t, "update of a deleted service", err, "ServiceNotActiveException", "Service was not ACTIVE.")
@@ -194,8 +194,8 @@ func TestServiceKeepsItsTasks(t *testing.T) {
 	s := must[api.CreateServiceOutput](t)(f.api.CreateService(t.Context(), &api.CreateServiceInput{
 		Cluster: new("main"), ServiceName: new("web"), TaskDefinition: new("app"), DesiredCount: new(int32(1)), LaunchType: types.LaunchTypeEc2, PropagateTags: types.PropagateTagsService,
 		Tags: []types.Tag{{Key: new("team"), Value: new("a")}}}))
-	if s.Service.RunningCount != 1 || !strings.Contains(f.body, "has reached a steady state") {
-		t.Fatalf("got %s", f.body)
+	if s.Service.RunningCount != 1 || !strings.Contains(f.Body(), "has reached a steady state") {
+		t.Fatalf("got %s", f.Body())
 	}
 	list := func() []string {
 		t.Helper()
@@ -218,9 +218,9 @@ func TestServiceKeepsItsTasks(t *testing.T) {
 	wantError(t, "delete", err, "InvalidParameterException", "scaled above 0")
 	u := must[api.UpdateServiceOutput](t)(f.api.UpdateService(t.Context(), &api.UpdateServiceInput{Cluster: new("main"), Service: new("web"), DesiredCount: new(int32(5))}))
 	if u.Service.RunningCount != 2 || !strings.Contains(*u.Service.Events[0].Message, "insufficient memory") {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
-	if _, err := f.ecs.Join(account, region, "main", Machine{ID: "i-2", Memory: 4000}, f.now); err != nil {
+	if _, err := f.ecs.Join(account, region, "main", Machine{ID: "i-2", Memory: 4000}, f.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if got := list(); len(got) != 5 {
@@ -236,7 +236,7 @@ func TestDefinitionReadsBack(t *testing.T) {
 	must[api.RegisterTaskDefinitionOutput](t)(f.api.RegisterTaskDefinition(t.Context(), in))
 	d := must[api.DescribeTaskDefinitionOutput](t)(f.api.DescribeTaskDefinition(t.Context(), &api.DescribeTaskDefinitionInput{TaskDefinition: new("app"), Include: []types.TaskDefinitionField{types.TaskDefinitionFieldTags}}))
 	if len(d.Tags) != 1 || *d.Tags[0].Key != "team" {
-		t.Errorf("tags: %s", f.body)
+		t.Errorf("tags: %s", f.Body())
 	}
 	var got struct {
 		TaskDefinition struct {
@@ -247,7 +247,7 @@ func TestDefinitionReadsBack(t *testing.T) {
 			By                   string            `json:"registeredBy"`
 		} `json:"taskDefinition"`
 	}
-	if err := json.Unmarshal([]byte(f.body), &got); err != nil {
+	if err := json.Unmarshal([]byte(f.Body()), &got); err != nil {
 		t.Fatal(err)
 	}
 	want := `{"name":"app","image":"busybox","cpu":10,"memory":200,"portMappings":[{"containerPort":80,"hostPort":0,"protocol":"tcp"}],"essential":true,` +
@@ -276,11 +276,11 @@ func TestRevisions(t *testing.T) {
 		t.Errorf("the latest ACTIVE is revision %d, want 2", d.TaskDefinition.Revision)
 	}
 	if d := must[api.DescribeTaskDefinitionOutput](t)(f.api.DescribeTaskDefinition(t.Context(), &api.DescribeTaskDefinitionInput{TaskDefinition: new("app:3")})); d.TaskDefinition.Status != "INACTIVE" {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	del := must[api.DeleteTaskDefinitionsOutput](t)(f.api.DeleteTaskDefinitions(t.Context(), &api.DeleteTaskDefinitionsInput{TaskDefinitions: []string{"app:3", "app:1", "app:9"}}))
 	if len(del.TaskDefinitions) != 1 || del.TaskDefinitions[0].Status != "DELETE_IN_PROGRESS" || len(del.Failures) != 2 {
-		t.Errorf("got %s", f.body)
+		t.Errorf("got %s", f.Body())
 	}
 	if again := must[api.RegisterTaskDefinitionOutput](t)(f.api.RegisterTaskDefinition(t.Context(), app())); again.TaskDefinition.Revision != 4 {
 		t.Errorf("revision %d after 3 was deleted, want 4", again.TaskDefinition.Revision)
@@ -326,12 +326,12 @@ func TestStateIsKept(t *testing.T) {
 	read := func() string {
 		t.Helper()
 		must[api.DescribeServicesOutput](t)(f.api.DescribeServices(t.Context(), &api.DescribeServicesInput{Cluster: new("main"), Services: []string{"web"}}))
-		out := f.body
+		out := f.Body()
 		must[api.DescribeTaskDefinitionOutput](t)(f.api.DescribeTaskDefinition(t.Context(), &api.DescribeTaskDefinitionInput{TaskDefinition: new("app")}))
-		out += f.body
+		out += f.Body()
 		list := must[api.ListTasksOutput](t)(f.api.ListTasks(t.Context(), &api.ListTasksInput{Cluster: new("main")}))
 		must[api.DescribeTasksOutput](t)(f.api.DescribeTasks(t.Context(), &api.DescribeTasksInput{Cluster: new("main"), Tasks: list.TaskArns}))
-		return out + f.body
+		return out + f.Body()
 	}
 	before := read()
 	st.Close()

@@ -9,28 +9,19 @@ import (
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
 )
 
+func creationOfGroup(in *api.CreateGroupInput) creation {
+	return creation{kind: groupKind, path: in.Path, name: in.GroupName}
+}
+
 func (c *call) mayCreateGroup(in *api.CreateGroupInput) ([]service.Check, error) {
-	return c.make(groupKind, in.Path, in.GroupName, nil)
+	return c.mayCreate(creationOfGroup(in))
 }
 
 func (c *call) createGroup(in *api.CreateGroupInput) (*api.CreateGroupOutput, error) {
-	var bad inputs
-	bad.name("groupName", in.GroupName, maxLongName)
-	bad.path("path", in.Path, groupKind)
-	if err := bad.result(); err != nil {
+	e, err := c.create(creationOfGroup(in), nil, nil)
+	if err != nil {
 		return nil, err
 	}
-	if names.Has(c.tx, nameKey(c.account(), groupKind, *in.GroupName)) {
-		return nil, exists(groupKind, *in.GroupName)
-	}
-	if names.Count(c.tx, nameKeys(c.account(), groupKind)) >= c.quotas.Groups {
-		return nil, quotaExceeded("GroupsPerAccount", c.quotas.Groups)
-	}
-	e := &entity{
-		Kind: groupKind, ID: c.NewID("AGPA", c.account()), Account: c.account(),
-		Path: pathOf(in.Path), Name: *in.GroupName, Created: c.now(),
-	}
-	c.add(e)
 	return &api.CreateGroupOutput{Group: new(c.groupView(e))}, nil
 }
 

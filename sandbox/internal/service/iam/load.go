@@ -18,10 +18,13 @@ import (
 // keys as by [IAM.CreateAccount]; an existing one must not have entities of
 // the same names.
 //
+// mark is called in the transaction of the load, which it can end with an
+// error; nil for none.
+//
 // Managed policies of AWS that the data holds and the sandbox does not know
 // become known. Principals of trust policies that name users and roles the
 // sandbox does not have stay ARNs, until the account they are in is loaded.
-func (s *IAM) Load(id string, a *account.Account) error {
+func (s *IAM) Load(id string, a *account.Account, mark func(*store.Tx) error) error {
 	if id == "" {
 		id = a.ID
 	}
@@ -39,7 +42,10 @@ func (s *IAM) Load(id string, a *account.Account) error {
 		if !accounts.Has(tx, id) {
 			s.newAccount(tx, id, "", time.Now())
 		}
-		return l.resolve()
+		if err := l.resolve(); err != nil || mark == nil {
+			return err
+		}
+		return mark(tx)
 	})
 	if err != nil {
 		return fmt.Errorf("iam: load account %s: %w", id, err)

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -105,7 +106,7 @@ func TestLoadRoundTrip(t *testing.T) {
 	}
 	s := New(st, Options{})
 	in := sampleAccount(t)
-	if err := s.Load("", in); err != nil {
+	if err := s.Load("", in, nil); err != nil {
 		t.Fatal(err)
 	}
 	w := worldOver(t, st, Options{})
@@ -154,7 +155,7 @@ func TestLoadedAccountWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := New(st, Options{})
-	if err := s.Load(testAccount, sampleAccount(t)); err != nil {
+	if err := s.Load(testAccount, sampleAccount(t), nil); err != nil {
 		t.Fatal(err)
 	}
 	w := worldOver(t, st, Options{})
@@ -191,7 +192,7 @@ func TestLoadAcrossAccounts(t *testing.T) {
 	w := newWorld(t, Options{})
 	other := "arn:aws:iam::444455556666:role/web"
 	first := sampleAccount(t, "arn:aws:iam::111122223333:role/web\",\n                                \"AROA", other+"\",\n                                \"AROA")
-	if err := w.Load("", first); err != nil {
+	if err := w.Load("", first, nil); err != nil {
 		t.Fatal(err)
 	}
 	trust := func() string {
@@ -202,7 +203,7 @@ func TestLoadAcrossAccounts(t *testing.T) {
 		t.Fatalf("the trust policy is %s, want %s in it", trust(), other)
 	}
 	second := sampleAccount(t, testAccount, "444455556666", "EXAMPLEEXAMPLE", "EXAMPLEEXAMPL2")
-	if err := w.Load("", second); err != nil {
+	if err := w.Load("", second, nil); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(trust(), other) || !strings.Contains(trust(), "AROAEXAMPLEEXAMPL2001") {
@@ -216,7 +217,7 @@ func TestLoadAcrossAccounts(t *testing.T) {
 func TestLoadPoliciesOfAWS(t *testing.T) {
 	w := newWorld(t, Options{})
 	a := sampleAccount(t, "AmazonS3ReadOnlyAccess", "AmazonNewThing")
-	if err := w.Load("", a); err != nil {
+	if err := w.Load("", a, nil); err != nil {
 		t.Fatal(err)
 	}
 	arn := "arn:aws:iam::aws:policy/AmazonNewThing"
@@ -253,7 +254,7 @@ func TestLoadErrors(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, Options{})
 			before := w.store.Revision()
-			err := w.Load(test.id, test.a)
+			err := w.Load(test.id, test.a, nil)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Load: %v, want an error with %q", err, test.want)
 			}
@@ -278,8 +279,22 @@ func BenchmarkLoad1000Roles(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := New(st, Options{}).Load("", a); err != nil {
+		if err := New(st, Options{}).Load("", a, nil); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestLoadIsMarkedOrUndone: what is done in the same transaction undoes the
+// load where it fails.
+func TestLoadIsMarkedOrUndone(t *testing.T) {
+	w := newWorld(t, Options{})
+	full := errors.New("no room for the mark")
+	if err := w.Load(testAccount, sampleAccount(t), func(*store.Tx) error { return full }); !errors.Is(err, full) {
+		t.Fatalf("got %v, want %v", err, full)
+	}
+	marked := 0
+	if err := w.Load(testAccount, sampleAccount(t), func(*store.Tx) error { marked++; return nil }); err != nil || marked != 1 {
+		t.Errorf("after a load that was undone: %v, marked %d times", err, marked)
 	}
 }

@@ -13,52 +13,29 @@ import (
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
 )
 
+func creationOfRole(in *api.CreateRoleInput) creation {
+	return creation{roleKind, in.Path, in.RoleName, in.PermissionsBoundary, in.Tags}
+}
+
 func (c *call) mayCreateRole(in *api.CreateRoleInput) ([]service.Check, error) {
-	var keys []service.KV
-	if in.PermissionsBoundary != nil {
-		keys = append(keys, kv(keyBoundary, *in.PermissionsBoundary))
-	}
-	return c.make(roleKind, in.Path, in.RoleName, in.Tags, keys...)
+	return c.mayCreate(creationOfRole(in))
 }
 
 func (c *call) createRole(in *api.CreateRoleInput) (*api.CreateRoleOutput, error) {
-	var bad inputs
-	bad.name("roleName", in.RoleName, maxName)
-	bad.path("path", in.Path, roleKind)
-	bad.description(in.Description)
-	bad.maxSession(in.MaxSessionDuration)
-	bad.tags(in.Tags)
-	if err := bad.result(); err != nil {
-		return nil, err
-	}
-	tags, err := mergeTags(nil, in.Tags, roleKind)
-	if err != nil {
-		return nil, err
-	}
-	if names.Has(c.tx, nameKey(c.account(), roleKind, *in.RoleName)) {
-		return nil, exists(roleKind, *in.RoleName)
-	}
-	trust, err := c.trust("CreateRole", "assumeRolePolicyDocument", in.AssumeRolePolicyDocument)
-	if err != nil {
-		return nil, err
-	}
-	if names.Count(c.tx, nameKeys(c.account(), roleKind)) >= c.quotas.Roles {
-		return nil, quotaExceeded("RolesPerAccount", c.quotas.Roles)
-	}
-	e := &entity{
-		Kind: roleKind, ID: c.NewID("AROA", c.account()), Account: c.account(),
-		Path: pathOf(in.Path), Name: *in.RoleName, Created: c.now(), Tags: tags,
-		Description: aws.ToString(in.Description), Trust: trust, MaxSession: defaultSessionSecs,
-	}
-	if in.MaxSessionDuration != nil {
-		e.MaxSession = *in.MaxSessionDuration
-	}
-	if in.PermissionsBoundary != nil {
-		if err := c.setBoundary(e, in.PermissionsBoundary); err != nil {
-			return nil, err
+	e, err := c.create(creationOfRole(in), func(bad *inputs) {
+		bad.description(in.Description)
+		bad.maxSession(in.MaxSessionDuration)
+	}, func(e *entity) (err error) {
+		e.Description, e.MaxSession = aws.ToString(in.Description), defaultSessionSecs
+		if in.MaxSessionDuration != nil {
+			e.MaxSession = *in.MaxSessionDuration
 		}
+		e.Trust, err = c.trust("CreateRole", "assumeRolePolicyDocument", in.AssumeRolePolicyDocument)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	c.add(e)
 	role := c.roleView(e, true)
 	return &api.CreateRoleOutput{Role: &role}, nil
 }
@@ -86,13 +63,6 @@ func (c *call) trust(operation, field string, doc *string) (string, error) {
 		return "", err
 	}
 	return string(stored), nil
-}
-
-func pathOf(path *string) string {
-	if path == nil {
-		return "/"
-	}
-	return *path
 }
 
 func (in *inputs) description(d *string) {

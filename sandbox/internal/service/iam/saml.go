@@ -9,17 +9,38 @@ import (
 
 	api "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
+	"github.com/mantle-iam/mantle/sandbox/internal/store"
 )
 
 // SAML providers: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_saml.html
 //
-// The sandbox stores and shows them, so that configurations with SAML
-// providers and roles that trust them can be applied; it does not implement
-// AssumeRoleWithSAML.
+// STS reads the metadata when an assertion of the provider is presented to it.
 
 // samlLife is how long a provider is valid whose metadata does not say.
 const samlLife = 100 // years
+
+// SAMLProvider is a SAML provider as STS needs it.
+type SAMLProvider struct {
+	ARN, Account, Name string
+	// Metadata is the provider's metadata document.
+	Metadata string
+	// ValidUntil is the end of the metadata's validity.
+	ValidUntil time.Time
+}
+
+// SAMLProvider finds a SAML provider by its ARN.
+func (s *IAM) SAMLProvider(arn string) (p SAMLProvider, ok bool) {
+	s.view(func(tx *store.Tx) {
+		row, found := providers.Get(tx, arn)
+		if ok = found && row.Kind == samlKind; ok {
+			_, name, _ := strings.Cut(row.ARN, "/")
+			p = SAMLProvider{row.ARN, row.Account, name, row.Metadata, row.ValidUntil}
+		}
+	})
+	return p, ok
+}
 
 func (in *inputs) samlName(name *string) {
 	if in.length("name", name, 1, 128) && in.err == nil && strings.ContainsFunc(*name, func(r rune) bool {
@@ -82,8 +103,7 @@ func (c *call) validity(doc string) (time.Time, error) {
 	return until.UTC(), err
 }
 
-// noEncryption refuses what encrypted assertions need: the sandbox reads no
-// assertions.
+// noEncryption refuses what encrypted assertions need: the sandbox reads none.
 func noEncryption(mode types.AssertionEncryptionModeType, keys ...*string) error {
 	for _, k := range keys {
 		if k != nil {

@@ -10,42 +10,19 @@ import (
 	"github.com/mantle-iam/mantle/sandbox/internal/service"
 )
 
+func creationOfUser(in *api.CreateUserInput) creation {
+	return creation{userKind, in.Path, in.UserName, in.PermissionsBoundary, in.Tags}
+}
+
 func (c *call) mayCreateUser(in *api.CreateUserInput) ([]service.Check, error) {
-	var keys []service.KV
-	if in.PermissionsBoundary != nil {
-		keys = append(keys, kv(keyBoundary, *in.PermissionsBoundary))
-	}
-	return c.make(userKind, in.Path, in.UserName, in.Tags, keys...)
+	return c.mayCreate(creationOfUser(in))
 }
 
 func (c *call) createUser(in *api.CreateUserInput) (*api.CreateUserOutput, error) {
-	var bad inputs
-	bad.name("userName", in.UserName, maxName)
-	bad.path("path", in.Path, userKind)
-	bad.tags(in.Tags)
-	if err := bad.result(); err != nil {
-		return nil, err
-	}
-	tags, err := mergeTags(nil, in.Tags, userKind)
+	e, err := c.create(creationOfUser(in), nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	if names.Has(c.tx, nameKey(c.account(), userKind, *in.UserName)) {
-		return nil, exists(userKind, *in.UserName)
-	}
-	if names.Count(c.tx, nameKeys(c.account(), userKind)) >= c.quotas.Users {
-		return nil, quotaExceeded("UsersPerAccount", c.quotas.Users)
-	}
-	e := &entity{
-		Kind: userKind, ID: c.NewID("AIDA", c.account()), Account: c.account(),
-		Path: pathOf(in.Path), Name: *in.UserName, Created: c.now(), Tags: tags,
-	}
-	if in.PermissionsBoundary != nil {
-		if err := c.setBoundary(e, in.PermissionsBoundary); err != nil {
-			return nil, err
-		}
-	}
-	c.add(e)
 	return &api.CreateUserOutput{User: new(c.userView(e, true))}, nil
 }
 

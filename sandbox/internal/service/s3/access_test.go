@@ -143,13 +143,13 @@ func TestChecks(t *testing.T) {
 		// happens to the buckets.
 		denied := 0
 		f.deny(func(*service.Request, service.Check) bool { denied++; return denied == len(want) })
-		f.checks()
+		f.Checks()
 		status, body := send(t, tt.method, url+tt.path, tt.body, tt.header...)
 		batch := strings.Contains(tt.path, "?delete")
 		if status != 403 && !batch || batch && !strings.Contains(body, "AccessDenied") {
 			t.Errorf("%s: %d %s, want it denied", what, status, body)
 		}
-		seen := f.checks()
+		seen := f.Checks()
 		if len(seen) != len(want) {
 			t.Errorf("%s: %d checks %+v, want %d", what, len(seen), seen, len(want))
 			continue
@@ -188,7 +188,7 @@ func TestMissing(t *testing.T) {
 			t.Errorf("%s with s3:ListBucket: %d %s, want 404", call, status, body)
 		}
 		f.deny(noList)
-		if status, body := send(t, method, url+path, "", header...); status != 403 || method != "HEAD" && !strings.Contains(body, "no s3:ListBucket on arn:aws:s3:::photos<") {
+		if status, body := send(t, method, url+path, "", header...); status != 403 || method != "HEAD" && !strings.Contains(body, "perform: s3:ListBucket on resource: arn:aws:s3:::photos<") {
 			t.Errorf("%s without s3:ListBucket: %d %s, want 403", call, status, body)
 		}
 	}

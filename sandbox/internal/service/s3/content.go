@@ -256,10 +256,14 @@ func (r *reader) Close() error {
 }
 
 // Sweep deletes the blobs that no row names: the traces of uploads that a
-// crash cut short. Call it after opening the store, before serving.
-func (s *S3) Sweep(ctx context.Context) error {
+// crash cut short. Others are the services whose rows name blobs as well; each
+// adds them. Call it after opening the store, before serving.
+func (s *S3) Sweep(ctx context.Context, others ...func(*store.Tx, map[string]bool)) error {
 	named := map[string]bool{}
 	err := s.st.View(func(tx *store.Tx) error {
+		for _, add := range others {
+			add(tx, named)
+		}
 		for _, t := range []store.Table[version]{current, older} {
 			for _, v := range t.Range(tx, "") {
 				for _, p := range v.Pieces {

@@ -161,7 +161,7 @@ func BenchmarkPutGet(b *testing.B) {
 	for _, method := range []string{"PUT", "GET"} {
 		b.Run(method, func(b *testing.B) {
 			for b.Loop() {
-				fr.checks()
+				fr.Checks()
 				do(method, "http://127.0.0.1/photos/k", strings.NewReader(body))
 			}
 		})

@@ -174,7 +174,7 @@ func TestRootKeepsPolicy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		call, e := wire.Decode(f.model, h, 1<<20)
+		call, e := wire.Decode(f.Model, h, 1<<20)
 		if e != nil {
 			t.Fatal(e)
 		}

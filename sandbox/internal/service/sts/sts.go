@@ -3,7 +3,8 @@
 // The files follow a session's life: assume.go and federation.go make
 // sessions on request, webidentity.go those for the tokens of identity
 // providers (read and verified in jwt.go, with keys from keys.go, and turned
-// into condition keys in claims.go), vend.go makes those that a service (an
+// into condition keys in claims.go), saml.go those for the assertions of SAML
+// providers (read in saml_response.go and saml_attributes.go), vend.go makes those that a service (an
 // instance, a task) hands to a workload, token.go seals them into the token
 // that the client carries, identity.go tells a caller who it is and what
 // temporary credentials may not do. authorization.go seals and opens the
@@ -54,6 +55,8 @@ type Directory interface {
 	// Provider finds the OpenID Connect provider that an account has for an
 	// issuer.
 	Provider(account, issuer string) (Provider, bool)
+	// SAMLProvider finds a SAML provider by its ARN.
+	SAMLProvider(arn string) (SAMLProvider, bool)
 }
 
 // Options are the choices of the service. The zero value is the default.
@@ -111,9 +114,12 @@ func (s *STS) Operations() []service.Operation {
 	session.Always = true
 	web := service.Op("AssumeRoleWithWebIdentity", s.webIdentityChecks, s.assumeRoleWithWebIdentity)
 	web.Anonymous = true
+	saml := service.Op("AssumeRoleWithSAML", s.samlChecks, s.assumeRoleWithSAML)
+	saml.Anonymous = true
 	return []service.Operation{
 		service.Op("AssumeRole", s.assumeRoleChecks, s.assumeRole),
 		web,
+		saml,
 		service.Op("GetFederationToken", s.getFederationTokenChecks, s.getFederationToken),
 		service.Op("GetAccessKeyInfo", onAll("sts:GetAccessKeyInfo", accessKeyInfoInput{}), s.getAccessKeyInfo),
 		service.Op("DecodeAuthorizationMessage", onAll("sts:DecodeAuthorizationMessage", decodeInput{}), s.decodeAuthorizationMessage),

@@ -111,7 +111,7 @@ func (s *STS) identify(ctx context.Context, r *service.Request, role Role, in *s
 	if !ok {
 		return identity{}, invalidToken("No OpenIDConnect provider found in your account for %s", issuer)
 	}
-	keys, err := s.keys.keysFor(ctx, issuer, t, r.Now)
+	keys, err := s.keys.keysFor(ctx, issuer, t, r.Outside)
 	if err != nil {
 		return identity{}, unreachable(err)
 	}
@@ -122,7 +122,7 @@ func (s *STS) identify(ctx context.Context, r *service.Request, role Role, in *s
 	if id.subject, err = t.text("sub"); err != nil {
 		return id, err
 	}
-	if err := t.checkTimes(r.Now); err != nil {
+	if err := t.checkTimes(r.Outside); err != nil {
 		return id, err
 	}
 	if id.audience, err = t.checkAudience(p); err != nil {
