@@ -19,7 +19,8 @@
 // # What is never done
 //
 // A caller that is not known gets nothing that resembles a credential, and no
-// default role exists. Nothing is forwarded to another metadata service: a
+// default role exists. Of another metadata service nothing is handed on but what
+// [IMDSOptions].Allow names, and never a credential, user data or a signature; a
 // path that is not served here answers 404. No answer carries CORS headers.
 // Credentials past their expiration are not sent, whatever the [Broker] says.
 //

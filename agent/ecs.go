@@ -28,6 +28,10 @@ type ECSOptions struct {
 
 	// Log hears of every request that was turned away. Nil is silent.
 	Log *slog.Logger
+
+	// Refused hears of those that the Broker was not asked about. It may be nil,
+	// must be quick, and may be called by many goroutines at once.
+	Refused func(Refusal)
 }
 
 // ECS is the container credential endpoint: what SDKs ask when
@@ -49,6 +53,7 @@ type ECS struct {
 	broker    Broker
 	workloads *Workloads
 	log       *slog.Logger
+	refused   func(Refusal)
 	hosts     hosts
 	headers   headers
 	buffers   buffers
@@ -62,7 +67,7 @@ func NewECS(b Broker, w *Workloads, opt ECSOptions) *ECS {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &ECS{broker: b, workloads: w, log: log, hosts: newHosts(names...), headers: newHeaders()}
+	return &ECS{broker: b, workloads: w, log: log, refused: opt.Refused, hosts: newHosts(names...), headers: newHeaders()}
 }
 
 // ServeHTTP answers one request.
@@ -74,7 +79,7 @@ func (e *ECS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !c.bill(who) {
-		e.fail(w, r, who, &ecsProblem{status: http.StatusTooManyRequests, code: "TooManyConnections", retry: time.Second,
+		e.fail(w, r, who, &ecsProblem{status: http.StatusTooManyRequests, code: "TooManyConnections", retry: time.Second, class: RefusedTooMany,
 			message: "this workload has too many connections open; reuse or close them"})
 		return
 	}
@@ -87,12 +92,12 @@ func (e *ECS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !creds.Expires.After(time.Now()) {
-		e.fail(w, r, who, &ecsProblem{status: http.StatusServiceUnavailable, code: "CredentialsUninitialized", retry: time.Second,
+		e.fail(w, r, who, &ecsProblem{status: http.StatusServiceUnavailable, code: "CredentialsUninitialized", retry: time.Second, class: RefusedUnhealthy,
 			message: "credentials of " + creds.RoleARN + " have expired and no new ones are at hand"})
 		return
 	}
 	if err := c.confirm(); err != nil {
-		e.fail(w, r, who, &ecsProblem{status: http.StatusForbidden, code: "AccessDenied", message: err.Error()})
+		e.fail(w, r, who, &ecsProblem{status: http.StatusForbidden, code: "AccessDenied", message: err.Error(), class: RefusedCaller})
 		return
 	}
 	buf := e.buffers.get()
@@ -114,7 +119,7 @@ func (e *ECS) who(r *http.Request, c *connection) (broker.Caller, *ecsProblem) {
 	case !ok:
 		return none, badRequest("the path is not spelled canonically: no escapes, no empty or dotted segments")
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		return none, &ecsProblem{status: http.StatusMethodNotAllowed, code: "MethodNotAllowed", allow: "GET, HEAD",
+		return none, &ecsProblem{status: http.StatusMethodNotAllowed, code: "MethodNotAllowed", allow: "GET, HEAD", class: RefusedRequest,
 			message: "credentials are read with GET, not with " + quoteMethod(r.Method)}
 	case !e.hosts.allow(r):
 		return none, denied("this endpoint is not called %q; use the address in AWS_CONTAINER_CREDENTIALS_FULL_URI", r.Host)
@@ -123,7 +128,7 @@ func (e *ECS) who(r *http.Request, c *connection) (broker.Caller, *ecsProblem) {
 		return none, denied("the request has a %s header: credentials are not handed to proxies; take this endpoint out of the proxy's reach (NO_PROXY)", name)
 	}
 	if p := checkBody(r); p != nil {
-		return none, &ecsProblem{status: p.status, code: "RequestTooLarge", message: p.reason}
+		return none, &ecsProblem{status: p.status, code: "RequestTooLarge", message: p.reason, class: RefusedRequest}
 	}
 
 	id, byID, problem := credentialID(path, r.URL.RawQuery)
@@ -154,7 +159,7 @@ func (e *ECS) who(r *http.Request, c *connection) (broker.Caller, *ecsProblem) {
 		name, ok := e.workloads.lookup(formID, id)
 		switch {
 		case !ok:
-			return none, &ecsProblem{status: http.StatusBadRequest, code: "InvalidIdInRequest",
+			return none, &ecsProblem{status: http.StatusBadRequest, code: "InvalidIdInRequest", class: RefusedCaller,
 				message: "CredentialsV2Request: Credentials not found; an id ends with the process it was given to"}
 		case byToken && name != who.Workload:
 			return none, denied("the id in the path and the Authorization token belong to different workloads")
@@ -196,7 +201,7 @@ func credentialID(path, query string) (id string, ok bool, problem *ecsProblem) 
 		return "", false, notFound()
 	}
 	if id == "" {
-		return "", false, &ecsProblem{status: http.StatusBadRequest, code: "NoIdInRequest",
+		return "", false, &ecsProblem{status: http.StatusBadRequest, code: "NoIdInRequest", class: RefusedRequest,
 			message: "CredentialsV2Request: No Credential ID in the request"}
 	}
 	return id, true, nil

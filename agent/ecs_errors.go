@@ -16,14 +16,15 @@ type ecsProblem struct {
 	code, message string
 	retry         time.Duration // Retry-After, none if 0
 	allow         string        // Allow, none if ""
+	class         string        // of the Refusal; "" = none
 }
 
 func denied(format string, args ...any) *ecsProblem {
-	return &ecsProblem{status: http.StatusForbidden, code: "AccessDenied", message: fmt.Sprintf(format, args...)}
+	return &ecsProblem{status: http.StatusForbidden, code: "AccessDenied", message: fmt.Sprintf(format, args...), class: RefusedCaller}
 }
 
 func badRequest(message string) *ecsProblem {
-	return &ecsProblem{status: http.StatusBadRequest, code: "InvalidRequest", message: message}
+	return &ecsProblem{status: http.StatusBadRequest, code: "InvalidRequest", message: message, class: RefusedRequest}
 }
 
 func notFound() *ecsProblem {
@@ -66,6 +67,7 @@ func problemOf(err error) *ecsProblem {
 // and "Message" for the SDK for JavaScript.
 func (e *ECS) fail(w http.ResponseWriter, r *http.Request, who broker.Caller, p *ecsProblem) {
 	e.log.LogAttrs(r.Context(), levelOf(p.status), "no credentials: "+p.message, attrsOf(r, who, p.status)...)
+	turnedAway(e.refused, p.class, r, who, p.status, p.message)
 	h := w.Header()
 	h["Content-Type"] = e.headers.json
 	if p.allow != "" {

@@ -32,10 +32,10 @@ func fuzzed(method, target, host, name, value string) (r *http.Request, ok bool)
 	return r, true
 }
 
-// FuzzIMDS: no method, path, host or header yields a credential or the name of
-// a role to a request without a token of its caller's.
+// FuzzIMDS: no method, path, host or header yields a credential, the name of a
+// role or anything of the host's own metadata to a request without a token of its caller's.
 func FuzzIMDS(f *testing.F) {
-	m := agent.NewIMDS(lend(byWorkload), agent.IMDSOptions{Instance: testInstance})
+	m := agent.NewIMDS(lend(byWorkload), agent.IMDSOptions{Instance: testInstance, Upstream: upstream(fromHost), Allow: everything})
 	r := request(m, listener("beta"), "PUT", "/latest/api/token", ttl+"21600")
 	foreign := body(f, r)
 	for _, target := range []string{
@@ -56,7 +56,7 @@ func FuzzIMDS(f *testing.F) {
 		w := httptest.NewRecorder()
 		m.ServeHTTP(w, r)
 		text := w.Body.String()
-		if strings.Contains(text, "ASIA") || strings.Contains(text, testSecret) || strings.Contains(text, "instance-profile") {
+		if strings.Contains(text, "ASIA") || strings.Contains(text, testSecret) || strings.Contains(text, "instance-profile") || strings.Contains(text, "HOST ") {
 			t.Fatalf("%s %q host %q %s: %q: status %d: %s", method, target, host, name, value, w.Code, text)
 		}
 		switch token := method == "PUT" && strings.TrimSuffix(r.URL.Path, "?") == "/latest/api/token"; {

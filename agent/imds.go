@@ -3,6 +3,7 @@ package agent
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -21,6 +22,17 @@ type IMDSOptions struct {
 	// find credentials and still fail.
 	Instance func(broker.Caller) Instance
 
+	// Upstream is real instance metadata, and Allow says which of its paths are
+	// handed on, to callers that have a role: MetadataPaths makes one. What it
+	// answers goes before what Instance says. Without either nothing is handed
+	// on. Credentials, user data and signatures never are, whatever Allow says.
+	Upstream Upstream
+	Allow    func(path string) bool
+
+	// Denied words the answer about a role that AWS does not let the caller
+	// have, in place of AWS's own reason. Nil tells that.
+	Denied func(role string) string
+
 	// AllowV1 says which callers are answered without a token, as version 1 did.
 	// Nil is nobody: without a token any request that can be forged in a
 	// caller's name is answered with its credentials.
@@ -38,6 +50,10 @@ type IMDSOptions struct {
 
 	// Log hears of every request that was turned away. Nil is silent.
 	Log *slog.Logger
+
+	// Refused hears of those that the Broker was not asked about. It may be nil,
+	// must be quick, and may be called by many goroutines at once.
+	Refused func(Refusal)
 }
 
 // IMDS is the EC2 instance metadata service, as far as SDKs and start-up
@@ -48,7 +64,8 @@ type IMDSOptions struct {
 // with every request. That holds for every version prefix, "latest" and dated.
 // What is not listed here answers 404: api/token, meta-data/iam/ (info,
 // security-credentials/ and security-credentials-extended/) and what [Instance]
-// describes. User data and signatures do not exist.
+// describes or [IMDSOptions].Allow lets through. User data does not
+// exist, and signatures only where an Instance makes them.
 //
 //	https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-v2-how-it-works.html
 //	https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
@@ -137,7 +154,7 @@ func (m *IMDS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/":
 		m.text(w, strings.Join(append(imdsVersions(), latest), "\n"))
 	case version != latest && !slices.Contains(imdsVersions(), version):
-		m.fail(w, r, who, imdsError(http.StatusNotFound, "there is no version %q", version))
+		m.fail(w, r, who, &imdsProblem{status: http.StatusNotFound, reason: fmt.Sprintf("there is no version %q", version)})
 	case !slash:
 		m.redirect(w, path)
 	case rest == "meta-data/iam" || strings.HasPrefix(rest, "meta-data/iam/"):
@@ -193,7 +210,11 @@ func (m *IMDS) serveIAM(w http.ResponseWriter, r *http.Request, who broker.Calle
 		role, err = "", errLate
 	}
 	if role == "" {
-		m.fail(w, r, who, imdsProblemOf(err))
+		p := imdsProblemOf(err)
+		if m.decider != nil {
+			p.class = RefusedRole // decided without the Broker's having refused
+		}
+		m.fail(w, r, who, p)
 		return
 	}
 	profile, name, ok := cutRole(role)
@@ -209,7 +230,13 @@ func (m *IMDS) serveIAM(w http.ResponseWriter, r *http.Request, who broker.Calle
 		m.text(w, "info\nsecurity-credentials/")
 		return
 	case "iam/info", "iam/info/":
-		m.text(w, string(appendInfo(nil, profile, m.started)))
+		id := profileID(profile)
+		if m.opt.Instance != nil {
+			if i := m.opt.Instance(who); i.ProfileARN != "" {
+				profile, id = i.ProfileARN, i.ProfileID
+			}
+		}
+		m.text(w, string(appendInfo(nil, profile, id, m.started)))
 		return
 	case "iam/security-credentials/", "iam/security-credentials-extended/":
 		if err := connectionOf(r).confirm(); err != nil {

@@ -17,13 +17,17 @@ type imdsProblem struct {
 	reason string
 	retry  time.Duration // Retry-After, none if 0
 	allow  string        // Allow, none if ""
+	class  string        // of the Refusal; "" = none
 }
 
 func imdsError(status int, format string, args ...any) *imdsProblem {
-	return &imdsProblem{status: status, reason: fmt.Sprintf(format, args...)}
+	return &imdsProblem{status: status, reason: fmt.Sprintf(format, args...), class: classOf(status)}
 }
 
-func noPath() *imdsProblem { return imdsError(http.StatusNotFound, "there is nothing at this path") }
+// noPath is what scripts that look around hear all day: no Refusal.
+func noPath() *imdsProblem {
+	return &imdsProblem{status: http.StatusNotFound, reason: "there is nothing at this path"}
+}
 
 // imdsProblemOf chooses the metadata service's answer to an error of the Broker
 // when there is no role to speak of: a caller that is refused is on an instance
@@ -31,10 +35,9 @@ func noPath() *imdsProblem { return imdsError(http.StatusNotFound, "there is not
 // failure that SDKs try again, keeping the credentials they have.
 func imdsProblemOf(err error) *imdsProblem {
 	if refused, ok := errors.AsType[*broker.RefusedError](err); ok {
-		return imdsError(http.StatusNotFound, "no role: %v", refused)
+		return &imdsProblem{status: http.StatusNotFound, reason: "no role: " + refused.Error()}
 	}
-	p := imdsError(http.StatusServiceUnavailable, "%v", err)
-	p.retry = time.Second
+	p := &imdsProblem{status: http.StatusServiceUnavailable, reason: err.Error(), retry: time.Second}
 	if lend, ok := errors.AsType[*broker.LendError](err); ok {
 		p.retry = max(lend.RetryAfter, time.Second)
 	}
@@ -57,9 +60,13 @@ func (m *IMDS) failCredentials(w http.ResponseWriter, r *http.Request, who broke
 		code = "Failed"
 	}
 	m.opt.Log.LogAttrs(r.Context(), levelOf(http.StatusForbidden), "no credentials: "+lend.Error(), attrsOf(r, who, http.StatusOK)...)
+	message := lend.Error()
+	if lend.Kind == broker.Denied && m.opt.Denied != nil {
+		message = m.opt.Denied(lend.Role)
+	}
 	body, _ := json.MarshalIndent(struct { // strings always marshal
 		Code, Message, LastUpdated string
-	}{code, lend.Error(), time.Now().UTC().Format(timeFormat)}, "", "  ")
+	}{code, message, time.Now().UTC().Format(timeFormat)}, "", "  ")
 	m.write(w, body)
 }
 
@@ -67,6 +74,7 @@ func (m *IMDS) failCredentials(w http.ResponseWriter, r *http.Request, who broke
 // not read it; a person with curl does.
 func (m *IMDS) fail(w http.ResponseWriter, r *http.Request, who broker.Caller, p *imdsProblem) {
 	m.opt.Log.LogAttrs(r.Context(), levelOf(p.status), "no metadata: "+p.reason, attrsOf(r, who, p.status)...)
+	turnedAway(m.opt.Refused, p.class, r, who, p.status, p.reason)
 	h := w.Header()
 	h["Content-Type"] = m.headers.html
 	if p.allow != "" {

@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/hex"
 	"maps"
 	"net/http"
@@ -26,7 +28,7 @@ type Instance struct {
 	AccountID    string // 12 digits
 
 	// Region, such as "eu-west-1". With it the instance has a placement, an
-	// identity document (unsigned) and services.
+	// identity document and services.
 	Region string
 	// AvailabilityZone is Region followed by "a" if not set: the AWS CLI takes
 	// the region from it. AvailabilityZoneID is such as "euw1-az1".
@@ -40,6 +42,14 @@ type Instance struct {
 	// if not set.
 	Launched time.Time
 
+	// ProfileARN and ProfileID (AIPA…) are the instance profile of iam/info;
+	// if not set, one that is called like the caller's role.
+	ProfileARN, ProfileID string
+
+	// Sign signs the identity document for instance-identity/signature, as
+	// EC2 does: RSA with SHA-256. If not set there is no signature.
+	Sign func(ctx context.Context, document []byte) ([]byte, error)
+
 	// Tags are served under tags/instance/. A tag whose key a path cannot spell
 	// is left out, as EC2 does not accept it for metadata.
 	Tags map[string]string
@@ -52,6 +62,11 @@ func InstanceID(parts ...string) string {
 	h := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return "i-" + hex.EncodeToString(h[:])[:17]
 }
+
+const (
+	identityDocument  = "dynamic/instance-identity/document"
+	identitySignature = "dynamic/instance-identity/signature"
+)
 
 // leaves returns what i says as paths and values.
 func (i Instance) leaves(started time.Time) map[string]string {
@@ -87,7 +102,10 @@ func (i Instance) leaves(started time.Time) map[string]string {
 		set("meta-data/placement/availability-zone-id", i.AvailabilityZoneID)
 		set("meta-data/services/domain", domain)
 		set("meta-data/services/partition", partition)
-		set("dynamic/instance-identity/document", string(i.document()))
+		set(identityDocument, string(i.document()))
+		if i.Sign != nil {
+			t[identitySignature] = "" // made when it is asked for
+		}
 	}
 	for key, value := range i.Tags {
 		if key != "" && key != "." && key != ".." && !strings.ContainsFunc(key, func(c rune) bool { return c >= 0x80 || c == '/' || !pathByte(byte(c)) }) {
@@ -140,11 +158,11 @@ func partitionOf(region string) (domain, partition string) {
 
 // appendInfo appends iam/info for an instance profile.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-metadata.html
-func appendInfo(b []byte, profile string, updated time.Time) []byte {
+func appendInfo(b []byte, profile, id string, updated time.Time) []byte {
 	b = append(b, "{\n  \"Code\" : \"Success\",\n  \"LastUpdated\" : \""...)
 	b = updated.UTC().AppendFormat(b, timeFormat)
 	b = appendField(b, "\",\n  \"InstanceProfileArn\" : ", profile)
-	b = appendField(b, ",\n  \"InstanceProfileId\" : ", profileID(profile))
+	b = appendField(b, ",\n  \"InstanceProfileId\" : ", id)
 	return append(b, "\n}"...)
 }
 
@@ -158,12 +176,23 @@ func profileID(arn string) string {
 // serveInstance answers what does not depend on the caller's role; rest is the
 // path after the version.
 func (m *IMDS) serveInstance(w http.ResponseWriter, r *http.Request, who broker.Caller, unknown error, path, rest string) {
+	if m.upstream(w, r, who, unknown, rest) {
+		return
+	}
 	var i Instance
 	if m.opt.Instance != nil && unknown == nil {
 		i = m.opt.Instance(who)
 	}
 	leaves := i.leaves(m.started)
-	if value, ok := leaves[strings.TrimSuffix(rest, "/")]; ok {
+	if leaf := strings.TrimSuffix(rest, "/"); leaf == identitySignature && i.Sign != nil {
+		signature, err := i.Sign(r.Context(), []byte(leaves[identityDocument]))
+		if err != nil {
+			m.fail(w, r, who, imdsError(http.StatusServiceUnavailable, "the identity document was not signed: %v", err))
+			return
+		}
+		m.text(w, lines64(signature))
+		return
+	} else if value, ok := leaves[leaf]; ok {
 		m.text(w, value)
 		return
 	}
@@ -194,6 +223,17 @@ func (m *IMDS) serveInstance(w http.ResponseWriter, r *http.Request, who broker.
 		return
 	}
 	m.text(w, strings.Join(names, "\n"))
+}
+
+// lines64 writes bytes in base64, in lines of 64 as EC2 does.
+func lines64(b []byte) string {
+	text := base64.StdEncoding.EncodeToString(b)
+	var out strings.Builder
+	for len(text) > 64 {
+		out.WriteString(text[:64] + "\n")
+		text = text[64:]
+	}
+	return out.String() + text
 }
 
 // children returns the names in the directory dir, sorted; directories among

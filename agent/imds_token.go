@@ -57,13 +57,14 @@ func (m *IMDS) verify(token string, who broker.Caller) (time.Duration, bool) {
 	return left, left > 0
 }
 
-// mac binds the end of a token to its caller: to the workload, the user and the
-// unit, but not to the process, since a script asks for a token with one
-// program and uses it with the next.
+// mac binds the end of a token to its caller: to the workload, the user, the
+// unit and the container, but not to the process, since a script asks for a
+// token with one program and uses it with the next.
 func (m *IMDS) mac(end []byte, who broker.Caller) []byte {
 	h := hmac.New(sha256.New, m.key[:])
 	h.Write(end)
-	for _, s := range []string{who.How, who.Workload, who.Unit, strconv.Itoa(who.UID)} {
+	id, generation := who.Instance()
+	for _, s := range []string{who.How, who.Workload, who.Unit, strconv.Itoa(who.UID), id, generation} {
 		var n [8]byte // lengths keep the parts apart
 		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
 		h.Write(n[:])

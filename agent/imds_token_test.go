@@ -94,6 +94,9 @@ func TestIMDSTokenUse(t *testing.T) {
 		{"of an unknown caller", alpha, []string{token + tokenFor(t, m, nil)}, 401},
 		{"of root, used by an unknown caller", nil, []string{token + tokenFor(t, m, &broker.Caller{How: broker.ByPeer})}, 401},
 		{"of the same unit, another process", &broker.Caller{UID: 1001, PID: 8, Exe: "/usr/bin/aws", Unit: "web.service", How: broker.ByPeer}, []string{token + tokenFor(t, m, peer)}, 200},
+		{"of the same user, in a container", &broker.Caller{UID: 1001, PID: 8, Unit: "web.service", How: broker.ByPeer, Container: &broker.Container{ID: "a"}}, []string{token + tokenFor(t, m, peer)}, 401},
+		{"of the same container, started again", &broker.Caller{UID: 0, How: broker.ByPeer, Container: &broker.Container{ID: "a"}, Generation: "2"}, []string{token + tokenFor(t, m, &broker.Caller{UID: 0, How: broker.ByPeer, Container: &broker.Container{ID: "a"}, Generation: "1"})}, 401},
+		{"of the same container", &broker.Caller{UID: 0, PID: 9, How: broker.ByPeer, Container: &broker.Container{ID: "a"}, Generation: "1"}, []string{token + tokenFor(t, m, &broker.Caller{UID: 0, How: broker.ByPeer, Container: &broker.Container{ID: "a"}, Generation: "1"})}, 200},
 		{"of the same program, another user", &broker.Caller{UID: 1002, PID: 8, Exe: "/usr/bin/curl", Unit: "web.service", How: broker.ByPeer}, []string{token + tokenFor(t, m, peer)}, 401},
 	} {
 		// Every version prefix asks for the token, and so do paths that do not exist.

@@ -33,7 +33,8 @@ type ServeOptions struct {
 
 	// MaxConns is the number of connections open at once, 4096 if 0; more are
 	// closed as they come. MaxConnsPerCaller is that number for one workload, or
-	// for one user if the workload is not known, 256 if 0; more are answered 429.
+	// for one container or user if the workload is not known, 256 if 0; more are
+	// answered 429.
 	MaxConns, MaxConnsPerCaller int
 
 	// Drain is how long requests under way may take when the server ends, 5 s if 0.
@@ -180,6 +181,9 @@ func (s *server) bill(key string) bool {
 func billing(c broker.Caller) string {
 	if c.Workload != "" {
 		return "workload " + c.Workload
+	}
+	if id, _ := c.Instance(); id != "" {
+		return "container " + id // its users are not the host's
 	}
 	return "uid " + strconv.Itoa(c.UID)
 }

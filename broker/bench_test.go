@@ -18,8 +18,17 @@ func manyRules(n int) Rules {
 func TestWarmPathDoesNotAllocate(t *testing.T) {
 	peer := rule("peer")
 	peer.Match, peer.Loan.SessionName = Match{UID: new(7)}, "{uid}-{exe}"
-	b := New(Rules{rule("web"), peer}, &bank{}, Options{Audit: func(Event) {}})
-	for _, c := range []Caller{token("web"), {UID: 7, PID: 1, Exe: "/usr/bin/x", How: ByPeer}} {
+	pod := rule("pod")
+	pod.Match, pod.Loan.SessionName = Match{Pod: &PodMatch{Namespace: "shop", ServiceAccount: "web*", Labels: map[string]string{"tier": "front"}}}, "{namespace}-{service_account}-{container}"
+	box := rule("box")
+	box.Match, box.Or, box.Loan.SessionName = Match{Container: &ContainerMatch{Name: "a"}}, []Match{{Container: &ContainerMatch{Service: "db*"}}}, "{service}-{image}"
+	b := New(Rules{rule("web"), peer, pod, box}, &bank{}, Options{Audit: func(Event) {}})
+	for _, c := range []Caller{
+		token("web"),
+		{UID: 7, PID: 1, Exe: "/usr/bin/x", How: ByPeer},
+		{UID: 7, How: ByPeer, Pod: &Pod{Namespace: "shop", ServiceAccount: "web-1", Container: "c", Labels: map[string]string{"tier": "front"}}},
+		{UID: 7, How: ByPeer, Container: &Container{Name: "b", Image: "db:1", Labels: map[string]string{LabelComposeService: "db1"}}},
+	} {
 		ask := func() {
 			if _, err := b.Credentials(t.Context(), c); err != nil {
 				t.Fatal(err)

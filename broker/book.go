@@ -1,6 +1,10 @@
 package broker
 
-import "sync"
+import (
+	"slices"
+	"strings"
+	"sync"
+)
 
 // book is a set of rules made ready for quick answers. It agrees with
 // Rules.Decide for every caller; a test holds it to that.
@@ -8,8 +12,11 @@ type book struct {
 	rules Rules
 
 	byName map[string]int // index of the rule of that name, ambiguous if many
-	byUID  map[int][]int  // rules whose Match asks for that user
-	noUID  []int          // rules whose Match does not ask for a user
+
+	// Descriptions are filed by the first thing that they ask for literally,
+	// those that ask for no such thing under their kind alone.
+	filed   map[entry][]description
+	aspects [kinds][]aspect // those under which anything is filed
 
 	// fixed holds, per rule, the lease that all its callers share; nil if the
 	// names of its loan depend on the caller, which is then in needs.
@@ -21,11 +28,94 @@ type book struct {
 	varied map[slot]*lease // leases of rules whose names depend on the caller
 }
 
+// description is one Match of a rule.
+type description struct {
+	match *Match
+	rule  int
+}
+
+// entry is under what a description is filed: a kind, and what is literally
+// asked for; the zero aspect for nothing.
+type entry struct {
+	kind   kind
+	aspect aspect
+	text   string
+	number int
+}
+
+// aspect is what of a caller an entry is about.
+type aspect uint8
+
+const (
+	byNothing aspect = iota
+	byUID
+	byName
+	byService
+	byImage
+	byFamily
+	byServiceAccount
+	byNamespace
+)
+
+// entryOf is where a description is to be filed.
+func entryOf(m *Match) entry {
+	e := entry{kind: m.kind()}
+	under := func(a aspect, pattern string) {
+		if e.aspect == byNothing && pattern != "" && !strings.ContainsAny(pattern, "*?") {
+			e.aspect, e.text = a, pattern
+		}
+	}
+	switch e.kind {
+	case kindProcess:
+		if m.UID != nil {
+			e.aspect, e.number = byUID, *m.UID
+		}
+	case kindContainer:
+		under(byName, m.Container.Name)
+		under(byService, m.Container.Service)
+		under(byImage, m.Container.Image)
+	case kindTask:
+		under(byFamily, m.Task.Family)
+	case kindPod:
+		under(byName, m.Pod.Name)
+		under(byServiceAccount, m.Pod.ServiceAccount)
+		under(byNamespace, m.Pod.Namespace)
+	}
+	return e
+}
+
+// entryFor is where a description that fits c is filed if it is filed under a.
+func entryFor(c *Caller, k kind, a aspect) (e entry, ok bool) {
+	e = entry{kind: k, aspect: a}
+	switch {
+	case a == byNothing:
+		return e, true
+	case k == kindProcess && a == byUID:
+		e.number = c.UID
+		return e, true
+	case k == kindContainer && a == byName:
+		e.text = c.Container.Name
+	case k == kindContainer && a == byService:
+		e.text = c.Container.Service()
+	case k == kindContainer && a == byImage:
+		e.text = c.Container.Image
+	case k == kindTask && a == byFamily:
+		e.text = c.Task.Family
+	case k == kindPod && a == byName:
+		e.text = c.Pod.Name
+	case k == kindPod && a == byServiceAccount:
+		e.text = c.Pod.ServiceAccount
+	case k == kindPod && a == byNamespace:
+		e.text = c.Pod.Namespace
+	}
+	return e, e.text != ""
+}
+
 // slot is all of a caller that the names of a rule's loan depend on.
 type slot struct {
-	rule      int
-	uid       int
-	exe, unit string
+	rule int
+	uid  int
+	text [textNeeds]string
 }
 
 const ambiguous = -2
@@ -36,7 +126,7 @@ func newBook(rules Rules, h Host, lend func(Loan) *lease) *book {
 	k := &book{
 		rules:  rules,
 		byName: make(map[string]int, len(rules)),
-		byUID:  make(map[int][]int),
+		filed:  make(map[entry][]description),
 		fixed:  make([]*lease, len(rules)),
 		fault:  make([]string, len(rules)),
 		needs:  make([]need, len(rules)),
@@ -52,12 +142,18 @@ func newBook(rules Rules, h Host, lend func(Loan) *lease) *book {
 		} else {
 			k.byName[rule.Name] = i
 		}
-		switch {
-		case rule.Match.IsZero():
-		case rule.Match.UID != nil:
-			k.byUID[*rule.Match.UID] = append(k.byUID[*rule.Match.UID], i)
-		default:
-			k.noUID = append(k.noUID, i)
+		for j := -1; j < len(rule.Or); j++ {
+			m := &rule.Match
+			if j >= 0 {
+				m = &rule.Or[j]
+			}
+			if !m.IsZero() {
+				e := entryOf(m)
+				k.filed[e] = append(k.filed[e], description{m, i})
+				if !slices.Contains(k.aspects[e.kind], e.aspect) {
+					k.aspects[e.kind] = append(k.aspects[e.kind], e.aspect)
+				}
+			}
 		}
 		if k.needs[i] = rule.Loan.needs(); k.needs[i] != 0 {
 			continue
@@ -83,16 +179,20 @@ func (k *book) find(c *Caller) int {
 	if c.How == "" {
 		return -1
 	}
-	found := -1
-	for _, list := range [2][]int{k.byUID[c.UID], k.noUID} {
-		for _, i := range list {
-			if !k.rules[i].Match.Fits(*c) {
+	found, what := -1, c.kind()
+	for _, a := range k.aspects[what] {
+		e, ok := entryFor(c, what, a)
+		if !ok {
+			continue
+		}
+		for _, d := range k.filed[e] {
+			if d.rule == found || !d.match.fits(c) {
 				continue
 			}
 			if found >= 0 {
 				return ambiguous
 			}
-			found = i
+			found = d.rule
 		}
 	}
 	return found
@@ -104,11 +204,10 @@ func (k *book) slotFor(i int, c *Caller) slot {
 	if k.needs[i]&needUID != 0 {
 		s.uid = c.UID
 	}
-	if k.needs[i]&needExe != 0 {
-		s.exe = c.Exe
-	}
-	if k.needs[i]&needUnit != 0 {
-		s.unit = c.Unit
+	for n := range textNeeds {
+		if k.needs[i]&(1<<n) != 0 {
+			s.text[n] = c.text(1 << n)
+		}
 	}
 	return s
 }

@@ -52,6 +52,7 @@ type Broker struct {
 
 	mu     sync.Mutex        // guards the fields below
 	leases map[string]*lease // by Loan.Key
+	saved  map[string]*good  // restored, and waiting for a caller, by Loan.Key
 	gen    uint64            // counts Replace
 	flying sync.WaitGroup    // calls of the Lender; added to under mu while ctx lives
 }
@@ -111,6 +112,10 @@ func (b *Broker) leaseLocked(loan Loan) *lease {
 	l := b.leases[key]
 	if l == nil {
 		l = &lease{loan: loan, key: key}
+		if g := b.saved[key]; g != nil {
+			l.good.Store(g)
+			delete(b.saved, key)
+		}
 		b.leases[key] = l
 	}
 	l.gen.Store(b.gen)

@@ -27,40 +27,121 @@ const (
 // placeholder is one {name} and how it is filled. What depends on the caller
 // beyond its rule makes loans of its own for every such caller, so there is
 // deliberately none for the process id: a name must survive a restart.
+//
+// {pod}, {pod_uid} and {task} do not, and are there for session tags, where
+// policies and CloudTrail know them from Amazon EKS and ECS.
 type placeholder struct {
 	name string
 	need need
-	fill func(rule string, c *Caller, h *Host) string
+	fill func(rule string, c *Caller, h *Host) string // nil if it is the caller's text
 }
 
 // need is what of a Caller a loan's names depend on.
-type need uint8
+type need uint16
 
+// The needs that are texts come first, so that a slot can hold them by number.
 const (
-	needUID need = 1 << iota
-	needExe
+	needExe need = 1 << iota
 	needUnit
+	needContainer
+	needImage
+	needProject
+	needService
+	needTask
+	needFamily
+	needCluster
+	needNamespace
+	needServiceAccount
+	needPod
+	needPodUID
+	needUID
+
+	textNeeds = 13
 )
 
-func placeholders() [6]placeholder {
+// text is what the caller says to a need; "" if it is not known.
+func (c *Caller) text(n need) string {
+	switch n {
+	case needExe:
+		return c.Exe
+	case needUnit:
+		return c.Unit
+	case needContainer:
+		return c.containerName()
+	case needImage, needProject, needService:
+		switch {
+		case c.Container == nil:
+			return ""
+		case n == needImage:
+			return c.Container.Image
+		case n == needProject:
+			return c.Container.Project()
+		}
+		return c.Container.Service()
+	case needTask, needFamily, needCluster:
+		switch {
+		case c.Task == nil:
+			return ""
+		case n == needTask:
+			return c.Task.ID()
+		case n == needFamily:
+			return c.Task.Family
+		}
+		return c.Task.Cluster
+	case needNamespace, needServiceAccount, needPod, needPodUID:
+		switch {
+		case c.Pod == nil:
+			return ""
+		case n == needNamespace:
+			return c.Pod.Namespace
+		case n == needServiceAccount:
+			return c.Pod.ServiceAccount
+		case n == needPod:
+			return c.Pod.Name
+		}
+		return c.Pod.UID
+	}
+	return ""
+}
+
+func placeholders() [17]placeholder {
 	return [...]placeholder{
+		{"cluster", needCluster, nil},
+		{"compose_project", needProject, nil},
+		{"container", needContainer, nil},
 		{"exe", needExe, func(_ string, c *Caller, _ *Host) string {
 			if c.Exe == "" {
 				return ""
 			}
 			return path.Base(c.Exe)
 		}},
+		{"family", needFamily, nil},
 		{"host", 0, func(_ string, _ *Caller, h *Host) string { return h.Name }},
+		{"image", needImage, nil},
 		{"instance_id", 0, func(_ string, _ *Caller, h *Host) string { return h.InstanceID }},
+		{"namespace", needNamespace, nil},
+		{"pod", needPod, nil},
+		{"pod_uid", needPodUID, nil},
+		{"service", needService, nil},
+		{"service_account", needServiceAccount, nil},
+		{"task", needTask, nil},
 		{"uid", needUID, func(_ string, c *Caller, _ *Host) string {
 			if c.UID < 0 || c.How == "" {
 				return ""
 			}
 			return strconv.Itoa(c.UID)
 		}},
-		{"unit", needUnit, func(_ string, c *Caller, _ *Host) string { return c.Unit }},
+		{"unit", needUnit, nil},
 		{"workload", 0, func(rule string, _ *Caller, _ *Host) string { return rule }},
 	}
+}
+
+// value is what the placeholder stands for, "" if that is not known.
+func (p *placeholder) value(rule string, c *Caller, h *Host) string {
+	if p.fill != nil {
+		return p.fill(rule, c, h)
+	}
+	return c.text(p.need)
 }
 
 // Placeholders lists what may stand in braces in a session name, a source
@@ -164,7 +245,7 @@ func (l Loan) Resolve(rule string, c Caller, h Host) (Loan, error) {
 				if p.name != name {
 					continue
 				}
-				if v := p.fill(rule, &c, &h); v != "" {
+				if v := p.value(rule, &c, &h); v != "" {
 					return v, p.need, nil
 				}
 				return "", 0, fmt.Errorf("the %s %q needs {%s}, which is not known of this %s; leave it out",

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,11 +14,52 @@ type Rule struct {
 	Name string
 
 	// Match finds the workload's processes among callers of which only the
-	// kernel's word is known.
+	// kernel's word is known. Or are further descriptions, one of which is
+	// enough.
 	Match Match
+	Or    []Match
 
 	// Loan is what they get. Its names may hold placeholders.
 	Loan Loan
+}
+
+// Fits reports whether one of the rule's descriptions fits the caller.
+func (r *Rule) Fits(c Caller) bool {
+	if r.Match.fits(&c) {
+		return true
+	}
+	for i := range r.Or {
+		if r.Or[i].fits(&c) {
+			return true
+		}
+	}
+	return false
+}
+
+// Matches are all descriptions of the rule that fit somebody.
+func (r *Rule) Matches() iter.Seq[Match] {
+	return func(yield func(Match) bool) {
+		if !r.Match.IsZero() && !yield(r.Match) {
+			return
+		}
+		for _, m := range r.Or {
+			if !m.IsZero() && !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// Overlaps reports whether some caller would fit both rules.
+func (r *Rule) Overlaps(o *Rule) bool {
+	for m := range r.Matches() {
+		for n := range o.Matches() {
+			if m.Overlaps(n) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Rules are all the rules of a host.
@@ -50,7 +92,7 @@ func (r Rules) Decide(c Caller) Decision {
 			second = indexFrom(r, first+1, func(rule *Rule) bool { return rule.Name == c.Workload })
 		}
 	case c.How != "":
-		fits := func(rule *Rule) bool { return rule.Name != "" && rule.Match.Fits(c) }
+		fits := func(rule *Rule) bool { return rule.Name != "" && rule.Fits(c) }
 		if first = indexFrom(r, 0, fits); first >= 0 {
 			second = indexFrom(r, first+1, fits)
 		}
@@ -89,12 +131,13 @@ func (r Rules) reason(c Caller) string {
 	}
 	var names []string
 	for i := range r {
-		if r[i].Name != "" && r[i].Match.Fits(c) {
+		if r[i].Name != "" && r[i].Fits(c) {
 			names = append(names, strconv.Quote(r[i].Name))
 		}
 	}
 	if len(names) == 0 {
-		return "no workload's match fits it; add a match block that does, or give the workload a token"
+		block := [...]string{kindProcess: "match", kindContainer: "container", kindTask: "task", kindPod: "pod"}[c.kind()]
+		return "no workload's match fits it; add a " + block + " block that does, or give the workload a token"
 	}
 	return "the match blocks of workloads " + strings.Join(names, ", ") + " all fit it; narrow all but one"
 }

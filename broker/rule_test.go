@@ -170,17 +170,57 @@ func drawRules(t *rapid.T) Rules {
 			Name: rapid.SampledFrom([]string{"", "a", "b", "c", "d"}).Draw(t, "name"),
 			Loan: Loan{Role: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "role")},
 		}
-		if uid := rapid.IntRange(-1, 3).Draw(t, "uid"); uid >= 0 {
-			r.Match.UID = new(uid)
+		r.Match = drawMatch(t)
+		for range rapid.IntRange(0, 2).Draw(t, "more") {
+			r.Or = append(r.Or, drawMatch(t))
 		}
-		r.Match.Exe = rapid.SampledFrom([]string{"", "/a", "/b", "/*"}).Draw(t, "exe")
-		r.Match.Unit = rapid.SampledFrom([]string{"", "u.service", "*"}).Draw(t, "unit")
 		return r
 	}), 0, 5).Draw(t, "rules")
 }
 
+func drawMatch(t *rapid.T) (m Match) {
+	text := func(name string) string {
+		return rapid.SampledFrom([]string{"", "", "a", "b", "a*", "*"}).Draw(t, name)
+	}
+	labels := rapid.SampledFrom([]map[string]string{nil, nil, {"l": "a"}, {"l": "*", "m": "b"}, {LabelComposeService: "a"}})
+	switch rapid.IntRange(0, 5).Draw(t, "kind") {
+	case 1:
+		m.Container = &ContainerMatch{Name: text("name"), Image: text("image"), Service: text("service"), Labels: labels.Draw(t, "labels")}
+	case 2:
+		m.Task = &TaskMatch{Cluster: text("cluster"), Family: text("family"), Container: text("container")}
+	case 3:
+		m.Pod = &PodMatch{Namespace: text("namespace"), ServiceAccount: text("service account"), Name: text("name"), Labels: labels.Draw(t, "labels")}
+	default:
+		if uid := rapid.IntRange(-1, 3).Draw(t, "uid"); uid >= 0 {
+			m.UID = new(uid)
+		}
+		if gid := rapid.IntRange(-1, 1).Draw(t, "gid"); gid >= 0 {
+			m.GID = new(gid)
+		}
+		m.Exe = rapid.SampledFrom([]string{"", "/a", "/b", "/*"}).Draw(t, "exe")
+		m.Unit = rapid.SampledFrom([]string{"", "u.service", "*"}).Draw(t, "unit")
+	}
+	return m
+}
+
 func drawCaller(t *rapid.T) Caller {
+	text := rapid.SampledFrom([]string{"", "a", "b", "ab", "a/b"})
+	labels := rapid.SampledFrom([]map[string]string{nil, {"l": "a"}, {"l": "a", "m": "b"}, {LabelComposeService: "a", "m": "c"}})
+	var container *Container
+	var task *Task
+	var pod *Pod
+	if rapid.Bool().Draw(t, "in a container") {
+		container = &Container{ID: "id", Name: text.Draw(t, "name"), Image: text.Draw(t, "image"), Labels: labels.Draw(t, "labels")}
+	}
+	switch rapid.IntRange(0, 4).Draw(t, "of") {
+	case 1:
+		task = &Task{Cluster: text.Draw(t, "cluster"), Family: text.Draw(t, "family"), Container: text.Draw(t, "container")}
+	case 2:
+		pod = &Pod{Namespace: text.Draw(t, "namespace"), ServiceAccount: text.Draw(t, "service account"), Name: text.Draw(t, "pod"), Labels: labels.Draw(t, "labels")}
+	}
 	return Caller{
+		GID:       rapid.IntRange(-1, 1).Draw(t, "gid"),
+		Container: container, Task: task, Pod: pod,
 		Workload: rapid.SampledFrom([]string{"", "", "", "a", "b", "z"}).Draw(t, "workload"),
 		UID:      rapid.IntRange(-1, 4).Draw(t, "uid"),
 		Exe:      rapid.SampledFrom([]string{"", "/a", "/b", "/c/d"}).Draw(t, "exe"),
@@ -211,7 +251,7 @@ func TestOverlapsIsWhatMakesDecideRefuse(t *testing.T) {
 		rules, c := drawRules(t), drawCaller(t)
 		for i := range rules {
 			for j := range rules[:i] {
-				a, b := rules[i].Match, rules[j].Match
+				a, b := &rules[i], &rules[j]
 				if a.Fits(c) && b.Fits(c) && !(a.Overlaps(b) && b.Overlaps(a)) {
 					t.Fatalf("%v fits %+v and %+v, which do not overlap", c, a, b)
 				}

@@ -47,7 +47,7 @@ func (r Rules) Validate() error {
 			errs = append(errs, fmt.Errorf("rule %q: %w", rule.Name, err))
 		}
 		for j := range i {
-			if r[j].Match.Overlaps(rule.Match) {
+			if r[j].Overlaps(rule) {
 				errs = append(errs, fmt.Errorf("rules %q and %q fit the same callers; narrow the match of one", r[j].Name, rule.Name))
 			}
 		}

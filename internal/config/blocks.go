@@ -47,6 +47,7 @@ func rootBlock() block[Config] {
 			if c.Agent.Listen == "" {
 				c.Agent.Listen = "127.0.0.1:0"
 			}
+			d.checkInterception(c)
 			d.settle(c)
 		},
 	}
@@ -56,7 +57,7 @@ func baseBlock() block[Base] {
 	return block[Base]{
 		name:  "base",
 		where: func(b *Base) *Where { return &b.Where },
-		fields: []field[Base]{
+		fields: append([]field[Base]{
 			{name: "profile", want: "string", def: "the SDK's default chain", doc: "A profile of the shared AWS configuration files.",
 				set: func(d *decoder, b *Base, v value) {
 					if it, ok := d.filled(v); ok {
@@ -65,7 +66,8 @@ func baseBlock() block[Base] {
 				}},
 			{name: "region", want: "string", def: "the SDK's region", doc: "The region whose STS is called, and the default region of every role and bucket.",
 				set: func(d *decoder, b *Base, v value) { b.Region = d.region(v) }},
-		},
+		}, baseSourceFields()...),
+		check: func(d *decoder, b *Base) { d.checkBase(b) },
 	}
 }
 
@@ -73,15 +75,21 @@ func agentBlock() block[Agent] {
 	return block[Agent]{
 		name:  "agent",
 		where: func(a *Agent) *Where { return &a.Where },
-		fields: []field[Agent]{
+		fields: append([]field[Agent]{
 			{name: "allow_remote", want: "bool", def: "false", doc: "Let the endpoints below be reached from other machines. Whoever reaches them can ask for credentials.",
 				set: func(d *decoder, a *Agent, v value) { a.AllowRemote = d.truth(v) }},
 			{name: "listen", want: "HOST:PORT", def: `"127.0.0.1:0"`, doc: "Where the container credentials endpoint listens; port 0 takes a free one.",
 				set: func(d *decoder, a *Agent, v value) { a.Listen = d.listen(v, a.AllowRemote) }},
 			{name: "metadata", want: "HOST:PORT", def: "none for the whole host", doc: "Where the instance metadata endpoint listens for programs that `match` finds, for example `169.254.169.254:80` on a loopback alias.",
 				set: func(d *decoder, a *Agent, v value) { a.Metadata = d.listen(v, a.AllowRemote) }},
-		},
+			{name: "docker", want: "unix:///PATH", def: "`" + DockerSocket + "` if a workload has a `container` or `task` block that needs it", doc: "The socket of the Docker engine that is asked which container is whose. Who may write to it is root, so give the agent no more than that socket.",
+				set: func(d *decoder, a *Agent, v value) { a.Docker = d.engine(v) }},
+			{name: "podman", want: "unix:///PATH", def: "`" + PodmanSocket + "` if a workload has a `container` block with `runtime = \"podman\"`", doc: "The same for Podman, which serves Docker's API (`podman.socket`). Without `docker`, Docker is then not asked for containers of no stated runtime.",
+				set: func(d *decoder, a *Agent, v value) { a.Podman = d.engine(v) }},
+		}, doorFields()...),
+		children: agentChildren(),
 		check: func(d *decoder, a *Agent) {
+			d.checkDoors(a)
 			if a.Metadata != "" && a.Metadata == a.Listen && !strings.HasSuffix(a.Listen, ":0") {
 				d.add(a.Where.At("metadata"), "give it an address of its own", "metadata and listen are the same address")
 			}

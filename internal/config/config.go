@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,6 +53,13 @@ func (c *Config) Workload(name string) *Workload {
 	return nil
 }
 
+// Files are the files that were read for the configuration, itself first.
+func (c *Config) Files() []string {
+	names := slices.Sorted(maps.Keys(c.files))
+	names = slices.DeleteFunc(names, func(n string) bool { return n == c.Path })
+	return append([]string{c.Path}, names...)
+}
+
 // Where remembers the places of a block and of the arguments set in it, for
 // errors that only show later than the file is read.
 type Where struct {
@@ -79,6 +88,15 @@ type Base struct {
 	Where   Where  `json:"-"`
 	Profile string `json:",omitempty"` // a profile of the shared AWS files
 	Region  string `json:",omitempty"` // where STS is called, and every role's default region
+
+	Source    string   `json:",omitempty"` // BaseAuto and its like; "" = see From
+	RoleARN   string   `json:",omitempty"` // of BaseWebIdentity
+	TokenFile string   `json:",omitempty"` // of BaseWebIdentity
+	Command   []string `json:",omitempty"` // of BaseProcess
+	Endpoint  string   `json:",omitempty"` // URL of STS; "" = the region's
+	FIPS      bool     `json:",omitempty"` // STS at its FIPS endpoint
+	DualStack bool     `json:",omitempty"` // STS at its endpoint for IPv4 and IPv6
+	CABundle  string   `json:",omitempty"` // PEM file
 }
 
 // Agent says where the agent listens. Addresses are HOST:PORT; port 0 takes
@@ -88,6 +106,23 @@ type Agent struct {
 	Listen      string // the container credentials endpoint
 	Metadata    string `json:",omitempty"` // the instance metadata endpoint; "" = none for the whole host
 	AllowRemote bool   `json:",omitempty"` // Listen and Metadata may be reached from other machines
+
+	PodIdentity  string       `json:",omitempty"` // the EKS Pod Identity endpoint; "" = none
+	Socket       string       `json:",omitempty"` // path of the Unix socket; "" = the default, NoSocket = none
+	Interception Interception `json:",omitempty"` // how AWS's addresses lead to the agent; "" = InterceptNone
+	Intercept    []string     `json:",omitempty"` // the doors that are; see Intercepts
+	OnStop       OnStop       `json:",omitempty"` // what becomes of the interception; "" = StopClose
+	Allow        []string     `json:",omitempty"` // paths of real instance metadata that are handed on
+	HopLimit     int          `json:",omitempty"` // of metadata tokens; 0 = 1
+	Tokens       string       `json:",omitempty"` // folder of the workloads' tokens; "" = none
+	Cache        string       `json:",omitempty"` // file that keeps loans, sealed; "" = none
+	CacheKey     string       `json:",omitempty"` // file with its key
+	Metrics      string       `json:",omitempty"` // where metrics and health are told; "" = nowhere
+
+	Kubernetes *Kubernetes `json:",omitempty"` // nil = this host is no node of a cluster
+
+	Docker string `json:",omitempty"` // unix:// address of Docker, "" = see Engines
+	Podman string `json:",omitempty"` // unix:// address of Podman, "" = see Engines
 }
 
 // Sandbox describes the AWS that mantle starts in its own process.
@@ -183,22 +218,12 @@ type Workload struct {
 	Where    Where             `json:"-"`
 	Name     string            // the block's label
 	Role     string            // name of a Role
-	Match    *Match            `json:",omitempty"` // nil = only a listener or token of its own makes it known
+	Match    []*Match          `json:",omitempty"` // all of one kind, one is enough; none = only a listener or token of its own makes it known
 	Command  []string          `json:",omitempty"` // how `mantle up` starts it
 	Dir      string            `json:",omitempty"` // where it starts; "" = the configuration's directory
 	Env      map[string]string `json:",omitempty"`
 	Endpoint Endpoint          // which dialect hands it its credentials
 	IMDSv1   bool              `json:",omitempty"` // the metadata endpoint answers without a session token too
-}
-
-// Match says how the agent knows a process. A process has to fit every field
-// that is set.
-type Match struct {
-	Where Where  `json:"-"`
-	UID   *int   `json:",omitempty"`
-	User  string `json:",omitempty"` // looked up when [Config.Rules] is called
-	Exe   string `json:",omitempty"` // glob over the absolute path of the program
-	Unit  string `json:",omitempty"` // systemd unit
 }
 
 // Endpoint is the way in which a workload is handed its credentials.
@@ -218,10 +243,11 @@ const (
 // value reads the file system and the user database, and knows no
 // environment: env() then fails unless it has a default.
 type Source struct {
-	ReadFile   func(name string) ([]byte, error)      // nil = os.ReadFile
-	IsDir      func(name string) bool                 // nil = os.Stat
-	LookupEnv  func(name string) (string, bool)       // nil = env() is refused
-	LookupUser func(name string) (uid int, err error) // nil = os/user
+	ReadFile    func(name string) ([]byte, error)      // nil = os.ReadFile
+	IsDir       func(name string) bool                 // nil = os.Stat
+	LookupEnv   func(name string) (string, bool)       // nil = env() is refused
+	LookupUser  func(name string) (uid int, err error) // nil = os/user
+	LookupGroup func(name string) (gid int, err error) // nil = os/user
 }
 
 // Load reads the configuration at path, which is a file or a directory that
@@ -274,6 +300,15 @@ func (s Source) withDefaults() Source {
 				return 0, err
 			}
 			return strconv.Atoi(u.Uid)
+		}
+	}
+	if s.LookupGroup == nil {
+		s.LookupGroup = func(name string) (int, error) {
+			g, err := user.LookupGroup(name)
+			if err != nil {
+				return 0, err
+			}
+			return strconv.Atoi(g.Gid)
 		}
 	}
 	return s

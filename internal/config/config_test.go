@@ -35,6 +35,12 @@ func source() Source {
 			}
 			return 0, fmt.Errorf("unknown user %s", name)
 		},
+		LookupGroup: func(name string) (int, error) {
+			if name == "staff" {
+				return 50, nil
+			}
+			return 0, fmt.Errorf("unknown group %s", name)
+		},
 	}
 }
 

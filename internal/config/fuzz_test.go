@@ -37,6 +37,7 @@ func sealed() Source {
 			}
 			return 0, errors.New("unknown user")
 		},
+		LookupGroup: func(name string) (int, error) { return 50, nil },
 	}
 }
 

@@ -13,9 +13,20 @@ var example string
 
 // placeholderDocs says what each of the broker's placeholders stands for.
 var placeholderDocs = [...]struct{ name, doc string }{
+	{"cluster", "the ECS cluster of the task"},
+	{"compose_project", "the project that Docker Compose started the container for"},
+	{"container", "the name of the container, as its pod, its task or else its runtime has it"},
 	{"exe", "the file name of the program, if the agent knows the process"},
+	{"family", "the task definition's family"},
 	{"host", "the name of the machine"},
+	{"image", "the container's image"},
 	{"instance_id", "the EC2 instance id of the machine"},
+	{"namespace", "the namespace of the pod"},
+	{"pod", "the name of the pod; changes with every start, unless a stateful set made it"},
+	{"pod_uid", "the pod's unique id; changes with every start"},
+	{"service", "the service that Docker Compose started the container for"},
+	{"service_account", "the service account of the pod"},
+	{"task", "the ECS task's id; changes with every start"},
 	{"uid", "the numeric user of the process, if the agent knows it"},
 	{"unit", "the systemd unit of the process, if the agent knows it"},
 	{"workload", "the name of the workload block"},
@@ -37,7 +48,7 @@ func Reference() string {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", f.call, f.doc)
 	}
 	b.WriteString("\n## Values\n\n| Value | Is |\n|---|---|\n| `path.dir` | The directory of the configuration. |\n| `role.NAME.arn` | The ARN of a role block. |\n| `role.NAME.name` | Its name. |\n")
-	b.WriteString("\n## Placeholders\n\nSession names, source identities and the values of session tags may hold these. A name stays the same when credentials are renewed and when mantle starts again; what STS does not take in it is replaced.\n\n| Placeholder | Stands for |\n|---|---|\n")
+	b.WriteString("\n## Placeholders\n\nSession names, source identities and the values of session tags may hold these. A name stays the same when credentials are renewed and when mantle starts again; what STS does not take in it is replaced. Keep those that change with every start to tags: some services close connections whose session name changes.\n\n| Placeholder | Stands for |\n|---|---|\n")
 	for _, name := range broker.Placeholders() {
 		for _, p := range placeholderDocs {
 			if p.name == name {

@@ -181,11 +181,10 @@ func workloadBlock() block[Workload] {
 				set: func(d *decoder, w *Workload, v value) { w.IMDSv1 = d.truth(v) }},
 		},
 		children: []child[Workload]{
-			{block: matchBlock(), doc: "How the agent knows a process of the workload that it did not start. A process has to fit everything that is set here; one that fits two workloads is refused.",
-				set: func(d *decoder, w *Workload, b *hcl.Block) {
-					w.Match = new(Match)
-					decode(d, matchBlock(), b.Body, start(b), w.Match)
-				}},
+			matchChild(matchBlock(), KindProcess, "How the agent knows a process of the workload that it did not start: by what the kernel says of it. A process has to fit everything that is set in one of the blocks; one that fits two workloads is refused. A process in a container never fits: its users are not the host's."),
+			matchChild(containerBlock(), KindContainer, "The same for what runs in a container that belongs to no task and no pod. Patterns cover the whole text; `*` and `?` stand for anything but `/`. Name, image and labels are chosen by whoever starts the container."),
+			matchChild(taskBlock(), KindTask, "The same for a container of an Amazon ECS task, known by the labels that the ECS agent sets."),
+			matchChild(podBlock(), KindPod, "The same for a Kubernetes pod."),
 		},
 		check: func(d *decoder, w *Workload) {
 			if w.IMDSv1 && w.Endpoint != EndpointMetadata {
@@ -225,18 +224,19 @@ func matchBlock() block[Match] {
 		where: func(m *Match) *Where { return &m.Where },
 		fields: []field[Match]{
 			{name: "uid", want: "number", doc: "The numeric user of the process.",
-				set: func(d *decoder, m *Match, v value) {
-					if n, ok := d.number(v); ok {
-						if n < 0 || n >= 1<<32-1 {
-							d.add(v.at, "", "%d is no user id: it is 0 to 4294967294", n)
-						}
-						m.UID = &n
-					}
-				}},
+				set: func(d *decoder, m *Match, v value) { m.UID = d.id(v, "user") }},
 			{name: "user", want: "string", doc: "The same by name, looked up when the agent starts.",
 				set: func(d *decoder, m *Match, v value) {
 					if it, ok := d.filled(v); ok {
 						m.User = it.text
+					}
+				}},
+			{name: "gid", want: "number", doc: "The numeric group of the process: its effective one, not those that its user belongs to besides.",
+				set: func(d *decoder, m *Match, v value) { m.GID = d.id(v, "group") }},
+			{name: "group", want: "string", doc: "The same by name, looked up when the agent starts.",
+				set: func(d *decoder, m *Match, v value) {
+					if it, ok := d.filled(v); ok {
+						m.Group = it.text
 					}
 				}},
 			{name: "exe", want: "glob", doc: "The absolute path of the program; `*` and `?` stand for anything but `/`. It narrows and does not prove, since a mount namespace can put any program at any path: give `uid`, `user` or `unit` too.",
@@ -248,9 +248,23 @@ func matchBlock() block[Match] {
 			switch at := m.Where.Position; {
 			case m.UID != nil && m.User != "":
 				d.add(m.Where.At("user"), "keep one of them", "match has both uid and user")
+			case m.GID != nil && m.Group != "":
+				d.add(m.Where.At("group"), "keep one of them", "match has both gid and group")
 			case len(m.Where.args) == 0:
-				d.add(at, "set uid, user, exe or unit, or remove the block", "match is empty: it would fit nobody")
+				d.add(at, "set uid, user, gid, group, exe or unit, or remove the block", "match is empty: it would fit nobody")
 			}
 		},
 	}
+}
+
+// id reads the number of a user or a group.
+func (d *decoder) id(v value, of string) *int {
+	n, ok := d.number(v)
+	if !ok {
+		return nil
+	}
+	if n < 0 || n >= 1<<32-1 {
+		d.add(v.at, "", "%d is no %s id: it is 0 to 4294967294", n, of)
+	}
+	return &n
 }

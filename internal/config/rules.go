@@ -15,42 +15,53 @@ func (c *Config) Rules() (broker.Rules, error) {
 	ps := problems{files: c.files, first: c.Path}
 	src := c.src.withDefaults()
 	rules := make(broker.Rules, 0, len(c.Workloads))
-	known := make([]*Workload, 0, len(c.Workloads)) // known[i] became rules[i]
+	var known []described
 	loans := make(map[string]broker.Loan, len(c.Roles))
 	for _, r := range c.Roles {
 		loans[r.Name] = r.Loan()
 	}
 	for _, w := range c.Workloads {
 		rule := broker.Rule{Name: w.Name, Loan: loans[w.Role]}
-		if m := w.Match; m != nil {
-			uid := m.UID
-			if m.User != "" {
-				n, err := src.LookupUser(m.User)
-				if err != nil {
-					ps.add(m.Where.At("user"), "create the user or correct the name", "workload %s: user %s: %s", quote(w.Name), quote(m.User), err)
-					continue
-				}
-				uid = &n
+		for i, m := range w.Match {
+			uid, okUser := lookUp(&ps, w, m, "user", m.User, m.UID, src.LookupUser)
+			gid, okGroup := lookUp(&ps, w, m, "group", m.Group, m.GID, src.LookupGroup)
+			if !okUser || !okGroup {
+				continue
 			}
-			rule.Match = m.described(uid)
+			means := m.described(uid, gid)
+			if i == 0 {
+				rule.Match = means
+			} else {
+				rule.Or = append(rule.Or, means)
+			}
+			known = append(known, described{w, m, means})
 		}
-		rules, known = append(rules, rule), append(known, w)
+		rules = append(rules, rule)
 	}
-	owner := func(i int) string {
-		if uid := rules[i].Match.UID; uid != nil {
+	ps.overlapping(known, func(i int) string {
+		if uid := known[i].means.UID; uid != nil {
 			return strconv.Itoa(*uid)
 		}
-		return ""
-	}
-	for i, j := range pairs(len(rules), owner) {
-		if rules[i].Match.Overlaps(rules[j].Match) {
-			ps.overlap(known[i], known[j])
-		}
-	}
+		return known[i].match.owner()
+	})
 	if err := ps.err(); err != nil {
 		return nil, err
 	}
 	return rules, nil
+}
+
+// lookUp is the number of a user or group that is given by name or number; nil
+// if it is not given, and false if there is none of that name.
+func lookUp(ps *problems, w *Workload, m *Match, what, name string, number *int, find func(string) (int, error)) (*int, bool) {
+	if name == "" {
+		return number, true
+	}
+	n, err := find(name)
+	if err != nil {
+		ps.add(m.Where.At(what), "create the "+what+" or correct the name", "workload %s: %s %s: %s", quote(w.Name), what, quote(name), err)
+		return nil, false
+	}
+	return &n, true
 }
 
 // Loan is what the broker lends for the role.

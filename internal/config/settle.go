@@ -3,7 +3,6 @@ package config
 import (
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/mantle-iam/mantle/broker"
@@ -103,25 +102,43 @@ func partitionOf(region string) string {
 // would refuse that process, for it must not guess. Whether a user name and a
 // uid are the same user shows only in [Config.Rules], which looks again.
 func (d *decoder) overlaps(c *Config) {
-	known := []*Workload{}
+	var known []described
+	groups := map[string]int{} // stand-ins for the numbers of groups
 	for _, w := range c.Workloads {
-		if w.Match != nil && w.Match.sound() {
-			known = append(known, w)
+		for _, m := range w.Match {
+			if !m.sound() {
+				continue
+			}
+			gid := m.GID
+			if m.Group != "" {
+				if groups[m.Group] == 0 {
+					groups[m.Group] = -1 - len(groups)
+				}
+				gid = new(groups[m.Group])
+			}
+			var uid *int
+			if m.owned() {
+				uid = new(0) // who owns them is settled when two are compared, so any one stands for it
+			}
+			known = append(known, described{w, m, m.described(uid, gid)})
 		}
 	}
-	owner := func(i int) string {
-		switch m := known[i].Match; {
-		case m.User != "":
-			return "user " + m.User
-		case m.UID != nil:
-			return strconv.Itoa(*m.UID)
-		}
-		return ""
-	}
+	d.overlapping(known, func(i int) string { return known[i].match.owner() })
+}
+
+// described is one block of a workload and what it means.
+type described struct {
+	workload *Workload
+	match    *Match
+	means    broker.Match
+}
+
+// overlapping reports every two blocks of different workloads that one process
+// can fit.
+func (ps *problems) overlapping(known []described, owner func(int) string) {
 	for i, j := range pairs(len(known), owner) {
-		// Who owns them is settled, so any one uid stands for it.
-		if known[i].Match.described(new(0)).Overlaps(known[j].Match.described(new(0))) {
-			d.overlap(known[i], known[j])
+		if known[i].workload != known[j].workload && known[i].means.Overlaps(known[j].means) {
+			ps.overlap(known[i], known[j])
 		}
 	}
 }
@@ -152,31 +169,29 @@ func pairs(n int, owner func(int) string) iter.Seq2[int, int] {
 	}
 }
 
-// overlap reports that a process can fit the match blocks of a and, later in
-// the file, of b.
-func (ps *problems) overlap(a, b *Workload) {
+// overlap reports that a process can fit a block of a and, later in the file,
+// one of b.
+func (ps *problems) overlap(a, b described) {
 	hint := "the agent would refuse it: narrow one of them"
-	if open := b; a.Match.owned() != b.Match.owned() {
-		if b.Match.owned() {
+	if open := b; a.match.Kind == KindProcess && a.match.owned() != b.match.owned() {
+		if b.match.owned() {
 			open = a
 		}
-		hint = "the agent would refuse it: say which uid or user workload " + quote(open.Name) + " runs as"
+		hint = "the agent would refuse it: say which uid or user workload " + quote(open.workload.Name) + " runs as"
 	}
-	ps.add(b.Match.Where.Position, hint, "a process can fit workload %s and workload %s (%s)", quote(b.Name), quote(a.Name), a.Match.Where.Position)
+	ps.add(b.match.Where.Position, hint, "a process can fit workload %s and workload %s (%s)", quote(b.workload.Name), quote(a.workload.Name), a.match.Where.Position)
 }
 
-// sound reports whether the block describes anybody, and its user is known if
-// it sets one; what is wrong with it otherwise has been said.
+// sound reports whether the block describes anybody, and its user and group are
+// known if it sets them; what is wrong with it otherwise has been said.
 func (m *Match) sound() bool {
 	if (m.Where.Has("uid") || m.Where.Has("user")) && !m.owned() {
 		return false
 	}
-	return m.owned() || m.Exe != "" || m.Unit != ""
+	if (m.Where.Has("gid") || m.Where.Has("group")) && m.GID == nil && m.Group == "" {
+		return false
+	}
+	return m.Kind != KindProcess || m.owned() || m.GID != nil || m.Group != "" || m.Exe != "" || m.Unit != ""
 }
 
 func (m *Match) owned() bool { return m.UID != nil || m.User != "" }
-
-// described is the block as the broker takes it, for a user whose uid is known.
-func (m *Match) described(uid *int) broker.Match {
-	return broker.Match{UID: uid, Exe: m.Exe, Unit: m.Unit}
-}

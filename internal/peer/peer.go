@@ -21,6 +21,7 @@ package peer
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/mantle-iam/mantle/broker"
 )
@@ -41,7 +42,7 @@ type Kernel struct {
 var ErrGone = errors.New("the client has closed the connection")
 
 // ErrElsewhere is returned for a connection that no process of this host and
-// network namespace made.
+// network namespace, or of the one that was looked in, made.
 var ErrElsewhere = errors.New("the connection does not come from this host's network namespace; listen inside the container, or hand it a token")
 
 // Process is one holder of a socket.
@@ -59,6 +60,49 @@ type Process struct {
 	// "web.service", "" if none. Units that users start themselves count
 	// as their user's ("user@1000.service"), because users name them.
 	Unit string
+	// UID and GID are its effective user and group.
+	UID, GID int
+	// Container is the container it lives in; the zero Container if none.
+	Container Container
+	// Apart is set if it has a pid namespace of its own (pid_namespaces(7)):
+	// then it lives in something like a container, even if no name says so.
+	Apart bool
+}
+
+// Socket is what is known of a client's socket.
+type Socket struct {
+	// UID is the user of the process that made it. GID is its group, or -1: the
+	// kernel tells that of Unix sockets only.
+	UID, GID int
+	// Holders are the processes that hold it; none if they were not looked for
+	// or may not be inspected.
+	Holders Holders
+}
+
+// SameUser returns an error if a holder has another user than the socket: a
+// program may drop its privileges after connecting, or be handed the socket of
+// somebody greater.
+func (s *Socket) SameUser() error {
+	for _, h := range s.Holders {
+		if h.UID != s.UID {
+			return fmt.Errorf("the socket belongs to uid %d, and process %d, which holds it, is uid %d", s.UID, h.PID, h.UID)
+		}
+	}
+	return nil
+}
+
+// Plain returns an error unless all holders are processes of the host itself,
+// and of the socket's user.
+func (s *Socket) Plain() error {
+	for _, h := range s.Holders {
+		switch {
+		case h.Container.ID != "":
+			return fmt.Errorf("process %d lives in container %.12s", h.PID, h.Container.ID)
+		case h.Apart:
+			return fmt.Errorf("process %d has a pid namespace of its own and belongs to no container that is known by its control group; give it a token", h.PID)
+		}
+	}
+	return s.SameUser()
 }
 
 // Holders are all processes found to hold one socket.
@@ -67,15 +111,18 @@ type Holders []Process
 // Caller is what can be said of the caller for certain: what all holders have
 // in common. One holder is named with its PID. Of several, which share the
 // connection (a process and its forked children), nobody can tell which one
-// speaks: then PID is -1 and Started 0, and Exe and Unit are set only if they
-// are the same in all.
+// speaks: then PID is -1 and Started 0, and GID, Exe and Unit are set only if
+// they are the same in all. It says nothing of containers.
 func (h Holders) Caller(uid int) broker.Caller {
-	c := broker.Caller{UID: uid, PID: -1, How: broker.ByPeer}
+	c := broker.Caller{UID: uid, GID: -1, PID: -1, How: broker.ByPeer}
 	if len(h) == 0 {
 		return c
 	}
-	c.Exe, c.Unit = h[0].Exe, h[0].Unit
+	c.GID, c.Exe, c.Unit = h[0].GID, h[0].Exe, h[0].Unit
 	for _, p := range h[1:] {
+		if p.GID != c.GID {
+			c.GID = -1
+		}
 		if p.Exe != c.Exe {
 			c.Exe = ""
 		}

@@ -5,106 +5,165 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/mantle-iam/mantle/broker"
 )
 
-// Identify says who is at the other end of c, a TCP or Unix connection made
-// on this host. Errors wrap [ErrGone] or [ErrElsewhere] where they apply. If
+// Identify says who is at the other end of c, a TCP or Unix connection that a
+// process of this host made; one in a container is refused, for its users are
+// not the host's. Errors wrap [ErrGone] or [ErrElsewhere] where they apply. If
 // Deep finds no process that it may inspect, the Caller has the user only.
 func (k *Kernel) Identify(c net.Conn) (broker.Caller, error) {
-	uid, holders, err := k.Find(c)
+	s, err := k.Look(c, nil)
 	if err != nil {
 		return broker.Caller{}, err
 	}
-	return holders.Caller(uid), nil
+	if err := s.Plain(); err != nil {
+		return broker.Caller{}, fmt.Errorf("identify %s: %w", c.RemoteAddr(), err)
+	}
+	who := s.Holders.Caller(s.UID)
+	if len(s.Holders) == 0 {
+		who.GID = s.GID
+	}
+	return who, nil
 }
 
 // Find returns the user who owns the socket at the other end of c and, if
-// Deep is set, the processes that hold it, by ascending PID.
+// Deep is set, the processes that hold it, by ascending PID. It fails if one of
+// them has another user than the socket.
 func (k *Kernel) Find(c net.Conn) (int, Holders, error) {
+	s, err := k.Look(c, nil)
+	if err != nil {
+		return -1, nil, err
+	}
+	if err := s.SameUser(); err != nil {
+		return -1, nil, fmt.Errorf("identify %s: %w", c.RemoteAddr(), err)
+	}
+	return s.UID, s.Holders, nil
+}
+
+// Look finds the socket at the other end of c in a network namespace, nil for
+// our own. A connection that the host's firewall redirected is found by where
+// it was made to.
+func (k *Kernel) Look(c net.Conn, in *Network) (Socket, error) {
+	inner := bare(c)
+	var s Socket
+	var err error
+	if u, ok := inner.(*net.UnixConn); ok {
+		s, err = k.lookUnix(u)
+	} else {
+		s, err = k.lookTCP(inner, in)
+	}
+	if err != nil {
+		return Socket{}, fmt.Errorf("identify %s: %w", c.RemoteAddr(), err)
+	}
+	return s, nil
+}
+
+// bare takes off what is wrapped around a connection.
+func bare(c net.Conn) net.Conn {
 	for {
 		inner, ok := c.(interface{ NetConn() net.Conn })
 		if !ok {
-			break
+			return c
 		}
 		c = inner.NetConn()
 	}
-	uid, holders, err := k.find(c)
-	if err != nil {
-		return -1, nil, fmt.Errorf("identify %s: %w", c.RemoteAddr(), err)
-	}
-	return uid, holders, nil
 }
 
-func (k *Kernel) find(c net.Conn) (int, Holders, error) {
-	if u, ok := c.(*net.UnixConn); ok {
-		return k.findUnix(u)
-	}
+func (k *Kernel) lookTCP(c net.Conn, in *Network) (Socket, error) {
 	client, err := addrPort(c.RemoteAddr())
 	if err != nil {
-		return -1, nil, err
+		return Socket{}, err
 	}
-	server, err := addrPort(c.LocalAddr())
+	server, err := Destination(c)
 	if err != nil {
-		return -1, nil, err
+		return Socket{}, err
 	}
-	s, err := socketOf(client, server)
-	if err != nil {
-		return -1, nil, err
+	var s socket
+	find := func() (err error) {
+		s, err = socketOf(client, server)
+		return err
 	}
+	if err := in.within(find); err != nil {
+		return Socket{}, err
+	}
+	out := Socket{UID: s.uid, GID: -1}
 	if !k.Deep {
-		return s.uid, nil, nil
+		return out, nil
 	}
-	holders, err := holdersOf(s.inode, s.uid)
-	if err != nil {
-		return -1, nil, err
+	if out.Holders, err = holdersOf(s.inode); err != nil {
+		return Socket{}, err
 	}
 	// Still the same socket? The kernel gives each a cookie that is never
 	// used again.
-	again, err := socketOf(client, server)
-	if err != nil {
-		return -1, nil, err
+	before := s
+	if err := in.within(find); err != nil {
+		return Socket{}, err
 	}
-	if again != s {
-		return -1, nil, errors.New("the connection changed hands while it was looked up")
+	if before != s {
+		return Socket{}, errors.New("the connection changed hands while it was looked up")
 	}
-	return s.uid, holders, nil
+	return out, nil
 }
 
-// findUnix uses the credentials that the kernel took down when the client
+// lookUnix uses the credentials that the kernel took down when the client
 // connected: they name the process that called connect(2), which may have
 // handed the socket on.
-func (k *Kernel) findUnix(u *net.UnixConn) (int, Holders, error) {
+func (k *Kernel) lookUnix(u *net.UnixConn) (Socket, error) {
 	raw, err := u.SyscallConn()
 	if err != nil {
-		return -1, nil, err
+		return Socket{}, err
 	}
 	var cred *syscall.Ucred
 	var cerr error
+	var pidfd *os.File
 	if err := raw.Control(func(fd uintptr) {
-		cred, cerr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+		if cred, cerr = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED); cerr == nil && k.Deep {
+			pidfd = peerProcess(int(fd))
+		}
 	}); err != nil {
-		return -1, nil, err
+		return Socket{}, err
 	}
 	if cerr != nil {
-		return -1, nil, fmt.Errorf("SO_PEERCRED: %w", cerr)
+		return Socket{}, fmt.Errorf("SO_PEERCRED: %w", cerr)
 	}
-	uid := int(cred.Uid)
+	out := Socket{UID: int(cred.Uid), GID: int(cred.Gid)}
+	if pidfd != nil {
+		defer pidfd.Close()
+	}
 	// PID 0 is a process outside our PID namespace.
 	if !k.Deep || cred.Pid <= 0 {
-		return uid, nil, nil
+		return out, nil
 	}
-	p, euid, err := inspect(int(cred.Pid))
-	switch {
-	case err != nil:
-		// It may have ended, or not be ours to inspect.
-		return uid, nil, nil
-	case euid != uid:
-		return -1, nil, fmt.Errorf("process %d connected as uid %d and is uid %d now", p.PID, uid, euid)
+	p, err := inspect(int(cred.Pid))
+	if err != nil || pidfd != nil && !alive(pidfd) {
+		return out, nil // it has ended, or is not ours to inspect
 	}
-	return uid, Holders{p}, nil
+	out.Holders = Holders{p}
+	return out, nil
+}
+
+// peerProcess is a handle of the process that connected, nil where the kernel
+// has none (before Linux 6.5): its number alone may by now be another's.
+func peerProcess(fd int) *os.File {
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PEERPIDFD)
+	if err != nil {
+		return nil
+	}
+	return os.NewFile(uintptr(n), "pidfd")
+}
+
+// alive reports whether the process of a handle has not ended: a handle can be
+// read when it has.
+func alive(pidfd *os.File) bool {
+	fds := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n == 0
 }
 
 func addrPort(a net.Addr) (netip.AddrPort, error) {

@@ -4,9 +4,11 @@ package peer
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -159,7 +161,10 @@ func TestIdentify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := broker.Caller{UID: os.Getuid(), PID: -1, How: broker.ByPeer}
+			want := broker.Caller{UID: os.Getuid(), GID: -1, PID: -1, How: broker.ByPeer}
+			if tt.network == "unix" {
+				want.GID = os.Getgid()
+			}
 			if got != want {
 				t.Errorf("user only: got %+v, want %+v", got, want)
 			}
@@ -172,7 +177,7 @@ func TestIdentify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want = broker.Caller{UID: os.Getuid(), PID: pid, Started: started, Exe: self(t), Unit: got.Unit, How: broker.ByPeer}
+			want = broker.Caller{UID: os.Getuid(), GID: os.Getgid(), PID: pid, Started: started, Exe: self(t), Unit: got.Unit, How: broker.ByPeer}
 			if got != want {
 				t.Errorf("deep: got %+v, want %+v", got, want)
 			}
@@ -180,6 +185,89 @@ func TestIdentify(t *testing.T) {
 				t.Error("the process started at boot")
 			}
 		})
+	}
+}
+
+// A connection is found in a namespace that is entered, if that is allowed.
+func TestLookInNamespace(t *testing.T) {
+	l := listen(t, "tcp", "127.0.0.1:0")
+	pid, _ := process(t, self(t), "dial", "", l.Addr().String())
+	c := acceptOne(t, l)
+	n, err := NetworkOf(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	ours, err := NetworkOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	if !n.Own() || n.ID() == "" || n.ID() != ours.ID() {
+		t.Errorf("a child's namespace %s is not ours, %s", n.ID(), ours.ID())
+	}
+	s, err := (&Kernel{Deep: true}).Look(c, n)
+	switch {
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
+	case err != nil:
+		t.Error(err)
+	case len(s.Holders) != 1 || s.Holders[0].PID != pid || s.Holders[0].Apart:
+		t.Errorf("got %+v, want pid %d", s, pid)
+	}
+	if _, err := NetworkOf(1 << 30); err == nil {
+		t.Error("a process that is not there has a namespace")
+	}
+}
+
+// Who has connected and ended is nobody.
+func TestUnixPeerEnded(t *testing.T) {
+	l := listen(t, "unix", filepath.Join(t.TempDir(), "s"))
+	cmd := exec.Command(self(t), "", l.Addr().String())
+	cmd.Env = append(os.Environ(), "PEER_TEST_ROLE=dial", "GORACE=atexit_sleep_ms=0") // its input ends at once
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := acceptOne(t, l)
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := (&Kernel{Deep: true}).Look(c, nil)
+	if err != nil || len(s.Holders) != 0 || s.UID != os.Getuid() || s.GID != os.Getgid() {
+		t.Errorf("got %+v, %v, want a user without processes", s, err)
+	}
+}
+
+func TestDestination(t *testing.T) {
+	l := listen(t, "tcp", "127.0.0.1:0")
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	got, err := Destination(wrapped{acceptOne(t, l)})
+	if err != nil || got.String() != l.Addr().String() {
+		t.Errorf("got %v, %v, want %v", got, err, l.Addr())
+	}
+}
+
+func TestParseSockaddr(t *testing.T) {
+	six := append([]byte{syscall.AF_INET6, 0, 0, 80, 0, 0, 0, 0}, netip.MustParseAddr("fd00:ec2::254").AsSlice()...)
+	for _, tt := range []struct {
+		in   []byte
+		want string
+	}{
+		{[]byte{syscall.AF_INET, 0, 0, 80, 169, 254, 169, 254}, "169.254.169.254:80"},
+		{six, "[fd00:ec2::254]:80"},
+		{[]byte{syscall.AF_UNIX, 0, 0, 80}, "invalid AddrPort"},
+	} {
+		b := make([]byte, sizeofSockaddr6)
+		copy(b, tt.in)
+		if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 { // the family is in the machine's order
+			b[0], b[1] = b[1], b[0]
+		}
+		if got, ok := parseSockaddr(b); got.String() != tt.want || ok != got.IsValid() {
+			t.Errorf("%v: got %v, %v, want %s", tt.in, got, ok, tt.want)
+		}
 	}
 }
 
@@ -322,15 +410,15 @@ func TestShared(t *testing.T) {
 }
 
 func TestHolders(t *testing.T) {
-	a := Process{PID: 3, Started: 30, Exe: "/bin/a", Unit: "a.service"}
-	b := Process{PID: 4, Started: 40, Exe: "/bin/b", Unit: "a.service"}
+	a := Process{PID: 3, Started: 30, Exe: "/bin/a", Unit: "a.service", GID: 8}
+	b := Process{PID: 4, Started: 40, Exe: "/bin/b", Unit: "a.service", GID: 9}
 	for _, tt := range []struct {
 		holders Holders
 		want    broker.Caller
 	}{
-		{nil, broker.Caller{UID: 7, PID: -1, How: "peer"}},
-		{Holders{a}, broker.Caller{UID: 7, PID: 3, Started: 30, Exe: "/bin/a", Unit: "a.service", How: "peer"}},
-		{Holders{a, b}, broker.Caller{UID: 7, PID: -1, Unit: "a.service", How: "peer"}},
+		{nil, broker.Caller{UID: 7, GID: -1, PID: -1, How: "peer"}},
+		{Holders{a}, broker.Caller{UID: 7, GID: 8, PID: 3, Started: 30, Exe: "/bin/a", Unit: "a.service", How: "peer"}},
+		{Holders{a, b}, broker.Caller{UID: 7, GID: -1, PID: -1, Unit: "a.service", How: "peer"}},
 	} {
 		if got := tt.holders.Caller(7); got != tt.want {
 			t.Errorf("%v: got %+v, want %+v", tt.holders, got, tt.want)
@@ -354,11 +442,16 @@ func TestDroppedPrivileges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h, err := holdersOf(s.inode, s.uid); err != nil || len(h) != 1 {
+	h, err := holdersOf(s.inode)
+	if err != nil || len(h) != 1 {
 		t.Errorf("got %v, %v; want ourselves", h, err)
 	}
-	if h, err := holdersOf(s.inode, s.uid+1); err == nil {
-		t.Errorf("got %v, want an error", h)
+	same, other := Socket{UID: s.uid, Holders: h}, Socket{UID: s.uid + 1, Holders: h}
+	if err := same.SameUser(); err != nil {
+		t.Error(err)
+	}
+	if err := other.SameUser(); err == nil {
+		t.Error("a holder of another user is no error")
 	}
 }
 
@@ -375,9 +468,9 @@ func TestReplacedProgram(t *testing.T) {
 		}
 	}
 	pid, _ := process(t, exe, "wait")
-	p, euid, err := inspect(pid)
-	if err != nil || p.Exe != exe || euid != os.Geteuid() {
-		t.Errorf("got %+v, %d, %v; want %s", p, euid, err, exe)
+	p, err := inspect(pid)
+	if err != nil || p.Exe != exe || p.UID != os.Geteuid() || p.GID != os.Getegid() {
+		t.Errorf("got %+v, %v; want %s", p, err, exe)
 	}
 	if err := os.Remove(exe); err != nil {
 		t.Fatal(err)
@@ -388,7 +481,7 @@ func TestReplacedProgram(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if p, _, err := inspect(pid); err != nil || p.Exe != "" {
+	if p, err := inspect(pid); err != nil || p.Exe != "" {
 		t.Errorf("replaced: got %+v, %v; want no program", p, err)
 	}
 }

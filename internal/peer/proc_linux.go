@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // stat is what /proc/PID/stat says (proc_pid_stat(5)).
@@ -77,10 +79,8 @@ func Descendant(pid, ancestor int) bool {
 	return false
 }
 
-// holdersOf finds the processes that have the socket open. It fails if one of
-// them has another user than the socket: a program may drop its privileges
-// after connecting, or be handed the socket of somebody greater.
-func holdersOf(inode uint32, uid int) (Holders, error) {
+// holdersOf finds the processes that have the socket open.
+func holdersOf(inode uint32) (Holders, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
@@ -97,25 +97,21 @@ func holdersOf(inode uint32, uid int) (Holders, error) {
 		if err != nil {
 			continue
 		}
-		before, err := readStat(pid)
-		if err != nil {
-			continue
-		}
 		fd := descriptor(pid, target)
 		if fd == "" {
 			continue
 		}
-		p, euid, err := inspect(pid)
-		if err != nil {
-			continue // ended since
-		}
-		// The same process all along, and the socket still its own?
-		link, err := os.Readlink(fd)
-		if err != nil || link != target || p.Started != before.started {
+		p, err := inspect(pid)
+		// Is the socket still its own? If the number was given to another
+		// process meanwhile, it is that one's, and that one was inspected.
+		if link, gone := os.Readlink(fd); gone != nil || link != target {
 			continue
 		}
-		if euid != uid {
-			return nil, fmt.Errorf("the socket belongs to uid %d, and process %d, which holds it, is uid %d", uid, pid, euid)
+		if err != nil {
+			return nil, err // it is there and holds the socket: without it the answer is none
+		}
+		if now, err := readStat(pid); err != nil || now.started != p.Started {
+			continue
 		}
 		found = append(found, p)
 	}
@@ -135,55 +131,117 @@ func descriptor(pid int, target string) string {
 	if err != nil {
 		return ""
 	}
+	// This is done for every descriptor of the host: no path is made for it.
+	at := int(dir.Fd())
+	link := make([]byte, len(target)+1)
 	for _, fd := range fds {
-		p := base + "/" + fd
-		if link, err := os.Readlink(p); err == nil && link == target {
-			return p
+		if n, err := unix.Readlinkat(at, fd, link); err == nil && string(link[:n]) == target {
+			return base + "/" + fd
 		}
 	}
 	return ""
 }
 
-// inspect reads what /proc says of a process, and its effective user.
-func inspect(pid int) (Process, int, error) {
+// inspect reads what /proc says of a process.
+func inspect(pid int) (Process, error) {
 	base := "/proc/" + strconv.Itoa(pid)
 	before, err := readStat(pid)
 	if err != nil {
-		return Process{}, -1, err
+		return Process{}, err
 	}
 	status, err := os.ReadFile(base + "/status")
 	if err != nil {
-		return Process{}, -1, err
+		return Process{}, err
 	}
-	euid, err := effectiveUID(status)
+	p := Process{PID: pid, Started: before.started, Exe: program(base), Apart: apart(base)}
+	if p.UID, err = effective(status, "Uid:"); err != nil {
+		return Process{}, err
+	}
+	if p.GID, err = effective(status, "Gid:"); err != nil {
+		return Process{}, err
+	}
+	cgroup, err := os.ReadFile(base + "/cgroup")
 	if err != nil {
-		return Process{}, -1, err
+		return Process{}, err
 	}
-	p := Process{PID: pid, Started: before.started, Exe: program(base)}
-	if cgroup, err := os.ReadFile(base + "/cgroup"); err == nil {
-		p.Unit = unitOf(string(cgroup))
+	p.Unit = unitOf(string(cgroup))
+	if p.Container, err = containerAmong(string(cgroup)); err != nil {
+		return Process{}, fmt.Errorf("process %d: %w", pid, err)
 	}
 	// All of it must be about one process.
 	after, err := readStat(pid)
 	if err != nil {
-		return Process{}, -1, err
+		return Process{}, err
 	}
 	if after.started != before.started {
-		return Process{}, -1, fmt.Errorf("process %d ended", pid)
+		return Process{}, fmt.Errorf("process %d ended", pid)
 	}
-	return p, euid, nil
+	return p, nil
 }
 
-// effectiveUID reads "Uid:	real	effective	saved	filesystem".
-func effectiveUID(status []byte) (int, error) {
+func containerAmong(cgroup string) (Container, error) {
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return Container{}, err
+	}
+	return containerIn(cgroup, string(own))
+}
+
+// InContainer is the container that a process lives in, the zero Container if
+// it lives in none.
+func InContainer(pid int) (Container, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return Container{}, err
+	}
+	return containerAmong(string(b))
+}
+
+// Member finds a process of the container with an identifier, and where it
+// lives. It reads about every process of the host.
+func Member(id string) (pid int, c Container, err error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return 0, Container{}, err
+	}
+	names, err := dir.Readdirnames(-1)
+	dir.Close()
+	if err != nil {
+		return 0, Container{}, err
+	}
+	for _, name := range names {
+		n, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if c, err := InContainer(n); err == nil && c.ID == id && !c.Delegated {
+			return n, c, nil
+		}
+	}
+	return 0, Container{}, fmt.Errorf("no process of container %.12s is running", id)
+}
+
+// apart reports whether a process has another pid namespace than we have. One
+// that may not be asked is not; nor are its descriptors then ours to read.
+func apart(base string) bool {
+	its, err := os.Readlink(base + "/ns/pid")
+	if err != nil {
+		return false
+	}
+	ours, err := os.Readlink("/proc/self/ns/pid")
+	return err == nil && its != ours
+}
+
+// effective reads "Uid:	real	effective	saved	filesystem" or the like.
+func effective(status []byte, field string) (int, error) {
 	for line := range bytes.Lines(status) {
-		if rest, ok := bytes.CutPrefix(line, []byte("Uid:")); ok {
+		if rest, ok := bytes.CutPrefix(line, []byte(field)); ok {
 			if f := bytes.Fields(rest); len(f) == 4 {
 				return strconv.Atoi(string(f[1]))
 			}
 		}
 	}
-	return -1, errors.New("/proc/PID/status names no user")
+	return -1, fmt.Errorf("/proc/PID/status has no %s", strings.TrimSuffix(field, ":"))
 }
 
 // program is the path of a process's program. The link alone proves nothing:

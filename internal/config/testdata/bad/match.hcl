@@ -11,7 +11,7 @@
 # want: 71:12: match has both uid and user
 # hint: keep one of them
 # want: 77:3: match is empty: it would fit nobody
-# hint: set uid, user, exe or unit, or remove the block
+# hint: set uid, user, gid, group, exe or unit, or remove the block
 # want: 83:12: uid must be a number, not a string
 
 role "a" {

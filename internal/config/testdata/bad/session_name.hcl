@@ -1,11 +1,11 @@
 # want: 14:18: session_name "PowerUser/hjacobs" has '/', which STS does not take
 # hint: it has letters, digits and _+=,.@-
 # want: 19:18: session_name has the unknown placeholder {worklod}
-# hint: did you mean {workload}? placeholders are {exe}, {host}, {instance_id}, {uid}, {unit}, {workload}
+# hint: did you mean {workload}? placeholders are {cluster}, {compose_project}, {container}, {exe}, {family}, {host}, {image}, {instance_id}, {namespace}, {pod}, {pod_uid}, {service}, {service_account}, {task}, {uid}, {unit}, {workload}
 # want: 24:18: session_name has the unknown placeholder {pid}
-# hint: did you mean {uid}? placeholders are {exe}, {host}, {instance_id}, {uid}, {unit}, {workload}
+# hint: did you mean {pod}? placeholders are {cluster}, {compose_project}, {container}, {exe}, {family}, {host}, {image}, {instance_id}, {namespace}, {pod}, {pod_uid}, {service}, {service_account}, {task}, {uid}, {unit}, {workload}
 # want: 29:18: session_name: "web-{host" holds a '{' without a '}' after it
-# hint: placeholders are {exe}, {host}, {instance_id}, {uid}, {unit}, {workload}
+# hint: placeholders are {cluster}, {compose_project}, {container}, {exe}, {family}, {host}, {image}, {instance_id}, {namespace}, {pod}, {pod_uid}, {service}, {service_account}, {task}, {uid}, {unit}, {workload}
 # want: 34:18: session_name has 1 characters without its placeholders; STS takes 2 to 64
 # want: 39:21: source_identity has 70 characters without its placeholders; STS takes 2 to 64
 

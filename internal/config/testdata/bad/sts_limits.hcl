@@ -9,7 +9,7 @@
 # want: 52:5: tag key "aws:x": the prefix aws: is reserved
 # want: 53:5: a tag key has 1 to 128 letters, digits, blanks and _.:/=+-@; this is "semi;"
 # want: 54:18: tag "curly" has the unknown placeholder {hots}
-# hint: did you mean {host}? placeholders are {exe}, {host}, {instance_id}, {uid}, {unit}, {workload}
+# hint: did you mean {host}? placeholders are {cluster}, {compose_project}, {container}, {exe}, {family}, {host}, {image}, {instance_id}, {namespace}, {pod}, {pod_uid}, {service}, {service_account}, {task}, {uid}, {unit}, {workload}
 # want: 55:18: the value of tag "semi_value" must have at most 256 letters, digits, blanks and _.:/=+-@
 # want: 57:22: transitive_tags: there is no tag "teem"
 # hint: did you mean "Team"?
