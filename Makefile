@@ -12,7 +12,7 @@ test:
 	$(MAKE) check
 	$(GO) test -v ./... 2>&1 | ./e2e/summary -q
 	$(GO) test -race ./broker/... ./agent/... ./iam/... ./internal/... ./sandbox/...
-	$(GO) test -tags e2e -timeout 20m -v ./e2e/... 2>&1 | ./e2e/summary
+	$(GO) test -tags e2e -timeout 30m -parallel 6 -v ./e2e/... 2>&1 | ./e2e/summary
 
 check:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad"; exit 1; fi
@@ -21,10 +21,10 @@ check:
 	.tools/staticcheck ./...
 
 # The five stories of examples/, told as their READMEs have them, and the
-# plainer configurations that they came from: about ten minutes of Terraform.
+# plainer configurations that they came from. They are part of `make test`.
 stories:
 	./e2e/setup
-	$(GO) test -tags 'e2e stories' -timeout 60m -parallel 4 -v -run TestStory ./e2e 2>&1 | ./e2e/summary
+	$(GO) test -tags e2e -timeout 30m -parallel 6 -v -run TestStory ./e2e 2>&1 | ./e2e/summary
 
 # Figures, each beside a bare baseline of the same run.
 bench:

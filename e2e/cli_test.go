@@ -16,6 +16,7 @@ import (
 
 // TestCLI drives the sandbox with the unmodified AWS CLI.
 func TestCLI(t *testing.T) {
+	t.Parallel()
 	cli := tool(t, "aws")
 	a := start(t)
 	admin := a.env("dev")

@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -19,23 +20,27 @@ import (
 	"time"
 )
 
+// workspace is a folder that lasts as long as the tests. TestMain makes it.
+var workspace string
+
 // binary is mantle, built once.
 var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "mantle-e2e-")
-	if err != nil {
-		return "", err
-	}
-	out := filepath.Join(dir, "mantle")
+	out := filepath.Join(workspace, "mantle")
 	cmd := exec.Command("go", "build", "-o", out, "../cmd/mantle")
 	cmd.Stderr = os.Stderr
 	return out, cmd.Run()
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if b, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(b))
+	dir, err := os.MkdirTemp("", "mantle-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
+	workspace = dir
+	code := m.Run()
+	endEngine()
+	os.RemoveAll(dir)
 	os.Exit(code)
 }
 
@@ -64,6 +69,7 @@ type aws struct {
 	url     string
 	runtime string // XDG_RUNTIME_DIR of this sandbox
 	end     func()
+	ended   *os.ProcessState // nil until end was called
 }
 
 // start starts a sandbox with two accounts.
@@ -88,6 +94,7 @@ func start(t *testing.T, args ...string) *aws {
 	a.end = sync.OnceFunc(func() {
 		cancel()
 		cmd.Wait()
+		a.ended = cmd.ProcessState
 	})
 	t.Cleanup(a.end)
 	line, err := bufio.NewReader(out).ReadString('\n')

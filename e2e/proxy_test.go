@@ -158,6 +158,7 @@ func TestProxyBoto3(t *testing.T) {
 // TestProxyTerraform: init, apply, an empty second plan, destroy, with the
 // provider's own endpoints.
 func TestProxyTerraform(t *testing.T) {
+	t.Parallel()
 	a := startProxied(t)
 	_, tf := terraform(t, a.proxied("dev"), "testdata/terraform")
 	ok(t, "init", tf("init", "-input=false"))
@@ -173,6 +174,7 @@ func TestProxyTerraform(t *testing.T) {
 // TestProxyTerraformProfile: a profile that assumes a role, whose call to STS
 // no endpoint variable but STS's own would redirect, and state in a bucket.
 func TestProxyTerraformProfile(t *testing.T) {
+	t.Parallel()
 	cli := tool(t, "aws")
 	a := startProxied(t)
 	admin := a.proxied("dev")

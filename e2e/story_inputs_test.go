@@ -1,4 +1,4 @@
-//go:build e2e && stories
+//go:build e2e
 
 package e2e
 
@@ -21,6 +21,7 @@ func input(t *testing.T, folder string, args ...string) *story {
 	copyConfiguration(t, s.dir, filepath.Join("testdata/stories", folder))
 	s.env = append(terraformEnv(t, s.aws.env("dev")), "XDG_RUNTIME_DIR="+s.aws.runtime)
 	s.sh = newShell(t, s.env, s.dir)
+	s.bill()
 	return s
 }
 
@@ -77,8 +78,9 @@ func TestStoryInputModules(t *testing.T) {
 // TestStoryInputAssumeRole: the variants of one instance that wants a
 // bucket.
 func TestStoryInputAssumeRole(t *testing.T) {
+	t.Parallel()
 	// The mistyped principal might be one that is only just being made, so
-	// the provider asks again for two minutes. Meanwhile the others run.
+	// the provider asks again for a while. Meanwhile the others run.
 	typo := input(t, "2-ec2-assume-role/solution-root-typo")
 	typo.says("terraform init")
 	typo.says("terraform apply -auto-approve >apply.log 2>&1 & apply=$!")

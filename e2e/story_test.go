@@ -1,4 +1,4 @@
-//go:build e2e && stories
+//go:build e2e
 
 package e2e
 
@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -37,11 +38,45 @@ type story struct {
 func tell(t *testing.T, example string) *story {
 	t.Helper()
 	tool(t, "aws")
-	s := &story{t: t, aws: start(t), dir: t.TempDir()}
+	// The examples find the modules by path.
+	root := t.TempDir()
+	s := &story{t: t, aws: start(t), dir: filepath.Join(root, "examples", example)}
 	copyConfiguration(t, s.dir, filepath.Join("../examples", example))
+	copyConfiguration(t, filepath.Join(root, "modules"), "../modules")
 	s.env = append(terraformEnv(t, s.aws.env("dev")), "XDG_RUNTIME_DIR="+s.aws.runtime)
 	s.sh = newShell(t, s.env, s.dir)
+	s.bill()
 	return s
+}
+
+// bill logs, when the story has ended, what it took of the sandbox: how long
+// its calls were on their way, which other work on the machine stretches, and
+// the processor's time, start and end included. The figures are in
+// docs/performance.md.
+func (s *story) bill() {
+	s.t.Cleanup(func() {
+		cmd := exec.Command(mantle(s.t), "sandbox", "log", "--listen", strings.TrimPrefix(s.aws.url, "http://"), "--output", "json")
+		cmd.Env = s.env
+		out, err := cmd.Output()
+		calls, spent := 0, time.Duration(0)
+		for line := range strings.Lines(string(out)) {
+			var x struct{ DurationMicroseconds int64 }
+			if err := json.Unmarshal([]byte(line), &x); err != nil {
+				s.t.Errorf("the trail has %q: %v", line, err)
+			}
+			calls++
+			spent += time.Duration(x.DurationMicroseconds) * time.Microsecond
+		}
+		if err != nil || calls == 0 {
+			s.t.Errorf("the trail has %d calls: %v", calls, err)
+		}
+		s.aws.end()
+		cpu := s.aws.ended.UserTime() + s.aws.ended.SystemTime()
+		s.t.Logf("the sandbox answered %d calls in %s, with %s of a processor", calls, spent.Round(time.Millisecond), cpu.Round(time.Millisecond))
+		if cpu > 2*time.Second {
+			s.t.Errorf("the sandbox needed %s of a processor for one story", cpu)
+		}
+	})
 }
 
 // readme runs the console blocks of a README of the example.
@@ -268,7 +303,9 @@ func (s *shell) run(line string) (string, int) {
 }
 
 // terraformEnv adds to an environment what terraform is run with: no
-// configuration of the user's, no colours, no questions.
+// configuration of the user's, no colours, no questions. Every command of
+// terraform's reads the provider's whole schema, of which half the time goes
+// into collecting garbage: GOGC saves a third of the processor's time.
 func terraformEnv(t *testing.T, env []string) []string {
 	t.Helper()
 	tool(t, "terraform")
@@ -281,7 +318,7 @@ func terraformEnv(t *testing.T, env []string) []string {
 	if err := os.WriteFile(rc, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return append(env, "TF_CLI_CONFIG_FILE="+rc, "TF_IN_AUTOMATION=1", "TF_INPUT=0", "TF_CLI_ARGS=-no-color", "CHECKPOINT_DISABLE=1")
+	return append(env, "TF_CLI_CONFIG_FILE="+rc, "TF_IN_AUTOMATION=1", "TF_INPUT=0", "TF_CLI_ARGS=-no-color", "CHECKPOINT_DISABLE=1", "GOGC=400")
 }
 
 // copyConfiguration copies a folder without what terraform or npm have left

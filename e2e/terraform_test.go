@@ -41,6 +41,7 @@ func ok(t *testing.T, what string, r result) string {
 
 // TestTerraform: init, apply, an empty second plan, destroy.
 func TestTerraform(t *testing.T) {
+	t.Parallel()
 	a := start(t)
 	_, tf := terraform(t, a.env("dev"), "testdata/terraform")
 	ok(t, "init", tf("init", "-input=false"))
@@ -60,6 +61,7 @@ func TestTerraform(t *testing.T) {
 // TestTerraformDenied: what Terraform's identity may not do is refused while
 // it applies, in AWS's words.
 func TestTerraformDenied(t *testing.T) {
+	t.Parallel()
 	cli := tool(t, "aws")
 	a := start(t)
 	admin := a.env("dev")

@@ -32,6 +32,7 @@ type env struct {
 // settings are the environment variables that mantle itself reads.
 var settings = map[string]string{
 	"MANTLE_CONFIG": "the configuration file or its folder, instead of ./mantle.hcl",
+	"MANTLE_SOCKET": "the socket of the agent, instead of /run/mantle/agent.sock or one in $XDG_RUNTIME_DIR",
 }
 
 func settingNames() []string { return slices.Sorted(maps.Keys(settings)) }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mantle-iam/mantle/internal/check"
 )
 
 var update = flag.Bool("update", false, "rewrite generated documents")
@@ -48,6 +51,31 @@ func reference() string {
 	return b.String()
 }
 
+// rules is docs/checks.md: every rule of mantle check and doctor, from the
+// table that they decide by.
+func rules() string {
+	var b strings.Builder
+	b.WriteString("# The rules\n\nGenerated from the rules themselves; `mantle check --explain ID` prints the same. A rule whose data is missing is listed as not checked; it never passes. A comment `mantle:ignore ID reason` above a block, or beside what is found, silences one rule there.\n\n")
+	b.WriteString("| id | severity | finds | decided by |\n|---|---|---|---|\n")
+	list := check.Rules()
+	for _, r := range list {
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | `mantle %s` |\n", r.ID, strings.ToLower(r.ID), r.Severity, strings.ReplaceAll(r.Title, "|", `\|`), r.Verb)
+	}
+	for _, r := range list {
+		fmt.Fprintf(&b, "\n## %s\n\n%s. %s\n", r.ID, strings.ToUpper(r.Title[:1])+r.Title[1:], r.Why)
+		if r.Bad != "" {
+			fmt.Fprintf(&b, "\nFound:\n\n```text\n%s\n```\n", strings.TrimSpace(r.Bad))
+		}
+		if r.Good != "" {
+			fmt.Fprintf(&b, "\nRepaired:\n\n```text\n%s\n```\n", strings.TrimSpace(r.Good))
+		}
+		if r.Page != "" {
+			fmt.Fprintf(&b, "\nSee <%s>.\n", r.Page)
+		}
+	}
+	return b.String()
+}
+
 func TestReferenceUpToDate(t *testing.T) {
 	all, err := coverage()
 	if err != nil {
@@ -55,6 +83,7 @@ func TestReferenceUpToDate(t *testing.T) {
 	}
 	upToDate(t, "../../docs/cli.md", reference())
 	upToDate(t, "../../docs/sandbox-services.md", conformance(all))
+	upToDate(t, "../../docs/checks.md", rules())
 }
 
 func upToDate(t *testing.T, file, got string) {
@@ -86,7 +115,7 @@ func TestConsoleBlocks(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	for _, file := range []string{"README.md", "examples/three-services/README.md"} {
+	for _, file := range []string{"README.md", "docs/denied.md", "examples/three-services/README.md"} {
 		text, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
 			t.Fatal(err)

@@ -176,7 +176,7 @@ func listenOn(address string) (net.Listener, error) {
 // noProxy adds the loopback addresses to the hosts that need no proxy, so
 // that a proxy of the environment never sees a request for credentials.
 func (e *env) noProxy() map[string]string {
-	const local = "127.0.0.1,localhost,169.254.169.254,169.254.170.2"
+	const local = "127.0.0.1,localhost,169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23"
 	out := map[string]string{}
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {
 		if v := e.get(name); v != "" {

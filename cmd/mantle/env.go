@@ -14,11 +14,14 @@ func envCommand(e *env) *cobra.Command {
 	var f roleFlags
 	var format string
 	c := &cobra.Command{
-		Use:   "env --role ROLE",
+		Use:   "env [--role ROLE]",
 		Short: "Print a role's credentials for a shell to evaluate",
 		Long: `Env borrows the role once and prints its credentials as variables. They are not
 renewed: prefer mantle run, which keeps keys out of the environment and renews
-them. Variables that would shadow or outlive them are unset.`,
+them. Variables that would shadow or outlive them are unset.
+
+Without --role the agent of this host is asked by its socket, and lends what it
+lends this program: the role of the workload that the kernel says it is.`,
 		Example: `  eval "$(mantle env --role app)"
   mantle env --role app --format fish | source
   mantle env --role app --format dotenv > .env.local`,
@@ -30,7 +33,10 @@ them. Variables that would shadow or outlive them are unset.`,
 			}
 			set := map[string]string{
 				"AWS_ACCESS_KEY_ID": cred.AccessKeyID, "AWS_SECRET_ACCESS_KEY": cred.SecretAccessKey,
-				"AWS_SESSION_TOKEN": cred.SessionToken, "AWS_REGION": region, "AWS_DEFAULT_REGION": region,
+				"AWS_SESSION_TOKEN": cred.SessionToken,
+			}
+			if region != "" {
+				set["AWS_REGION"], set["AWS_DEFAULT_REGION"] = region, region
 			}
 			if e.Output == "json" || format == "json" {
 				e.Output = "json"
@@ -72,13 +78,20 @@ func (e *env) borrowOnce(c *cobra.Command, f *roleFlags) (broker.Credentials, st
 func credentialProcessCommand(e *env) *cobra.Command {
 	var f roleFlags
 	c := &cobra.Command{
-		Use:   "credential-process --role ROLE",
+		Use:   "credential-process [--role ROLE]",
 		Short: "Be the credential_process of an AWS profile",
 		Long: `Credential-process prints a role's credentials as the AWS SDKs read them from a
-profile's credential_process. SDKs run it again when the session nears its end.`,
+profile's credential_process. SDKs run it again when the session nears its end.
+
+Without --role the agent of this host is asked by its socket, so that all who
+ask share one session and STS is called once.`,
 		Example: `  # ~/.aws/config
   [profile app]
-  credential_process = mantle credential-process --config /etc/mantle/mantle.hcl --role app`,
+  credential_process = mantle credential-process --config /etc/mantle/mantle.hcl --role app
+
+  # with an agent on the host
+  [profile mine]
+  credential_process = mantle credential-process`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cred, _, err := e.borrowOnce(c, &f)

@@ -4,44 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
 	"github.com/mantle-iam/mantle/broker"
+	"github.com/mantle-iam/mantle/internal/audit"
 	"github.com/mantle-iam/mantle/internal/sts"
 )
-
-// baseConfig is the AWS configuration that mantle itself starts from: the
-// SDK's default chain, or a profile.
-func (e *env) baseConfig(ctx context.Context, profile, region string) (aws.Config, error) {
-	var opts []func(*awsconfig.LoadOptions) error
-	if profile != "" {
-		opts = append(opts, awsconfig.WithSharedConfigProfile(profile))
-	}
-	if region != "" {
-		opts = append(opts, awsconfig.WithRegion(region))
-	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, opts...)
-	if err != nil {
-		x := &exitError{code: exitUsage, err: fmt.Errorf("base credentials: %w", err)}
-		if _, ok := errors.AsType[awsconfig.SharedConfigProfileNotExistError](err); ok {
-			x.hint = "see aws configure list-profiles, or leave out the profile to use the default chain"
-		}
-		return cfg, x
-	}
-	if cfg.Region == "" {
-		return cfg, usagef("no region is set").withHint("set AWS_REGION, region in the profile, or region in the base block")
-	}
-	return cfg, nil
-}
 
 // lending is a broker over real or embedded STS.
 type lending struct {
@@ -138,24 +112,28 @@ func (l *lending) identity(ctx context.Context) (arn, account string, err error)
 	return arn, account, nil
 }
 
-// auditTo opens the audit log: one JSON line for each loan and refusal, to a
-// file that is appended to, or to standard error for "-".
+// auditTo is what a broker tells of loans and refusals, for the audit log; nil
+// without a path.
 func (e *env) auditTo(path string) (func(broker.Event), func() error, error) {
+	log, err := e.auditLog(path)
+	if log == nil || err != nil {
+		return nil, func() error { return nil }, err
+	}
+	return log.Event, log.Close, nil
+}
+
+// auditLog opens the audit log: one JSON line for each event, to a file that is
+// appended to, to standard error for "-", or to systemd's journal for
+// "journald"; nil without a path.
+func (e *env) auditLog(path string) (*audit.Log, error) {
 	if path == "" {
-		return nil, func() error { return nil }, nil
+		return nil, nil
 	}
-	w, done := e.Stderr, func() error { return nil }
-	if path != "-" {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, nil, usagef("open audit log: %w", err)
-		}
-		w, done = f, f.Close
+	log, err := audit.Open(path, e.Stderr, audit.Options{Log: e.log()})
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
 	}
-	log := slog.New(slog.NewJSONHandler(w, nil))
-	return func(ev broker.Event) {
-		log.LogAttrs(context.Background(), slog.LevelInfo, "loan", slog.Any("event", ev))
-	}, done, nil
+	return log, nil
 }
 
 // oneLine is JSON without an end of line and without HTML escapes.

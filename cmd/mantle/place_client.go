@@ -28,15 +28,22 @@ type controller struct {
 	address string // of the sandbox
 }
 
+// sandboxAddress is an address, or without one where AWS_ENDPOINT_URL points,
+// or the usual one.
+func (e *env) sandboxAddress(address string) string {
+	if address != "" {
+		return address
+	}
+	if u, err := url.Parse(e.get("AWS_ENDPOINT_URL")); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return defaultListen
+}
+
 // controllerOf finds the sandbox at an address, or where AWS_ENDPOINT_URL
 // points, or at the usual one.
 func (e *env) controllerOf(address string) (*controller, error) {
-	if address == "" {
-		address = defaultListen
-		if u, err := url.Parse(e.get("AWS_ENDPOINT_URL")); err == nil && u.Host != "" {
-			address = u.Host
-		}
-	}
+	address = e.sandboxAddress(address)
 	if _, err := e.placeOf(address); err != nil {
 		return nil, err
 	}
@@ -93,7 +100,9 @@ func (r refusal) Error() string { return r.problem.Error }
 // exitError.
 func (c *controller) call(ctx context.Context, method, path, id string, in, out any) error {
 	var body io.Reader
-	if in != nil {
+	if raw, ok := in.(json.RawMessage); ok {
+		body = bytes.NewReader(raw) // as it is: its bytes count
+	} else if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
 			return err
@@ -135,6 +144,13 @@ func (c *controller) instance(ctx context.Context, id string) (i sandbox.Instanc
 	return i, c.call(ctx, http.MethodGet, "instance", id, nil, &i)
 }
 
+// sign has the identity document of an instance signed.
+func (c *controller) sign(ctx context.Context, id string, document []byte) ([]byte, error) {
+	var out signed
+	err := c.call(ctx, http.MethodPost, "instance/sign", id, json.RawMessage(document), &out)
+	return out.Signature, err
+}
+
 func (c *controller) task(ctx context.Context, id string) (t task, err error) {
 	return t, c.call(ctx, http.MethodGet, "task", id, nil, &t)
 }
@@ -158,10 +174,12 @@ type wearer struct {
 	id       string
 	instance bool
 
-	mu   sync.Mutex // guards the fields below
-	have broker.Credentials
-	role string
-	seen time.Time // when role was looked up
+	mu     sync.Mutex // guards the fields below
+	have   keys
+	issued time.Time
+	role   string
+	offset time.Duration // of the sandbox's clock
+	seen   time.Time     // when role and offset were looked up
 }
 
 // fresh is how long credentials have to last if they are to be handed out
@@ -172,7 +190,8 @@ const fresh = time.Hour
 // taken away is gone a moment later.
 const roleLife = time.Second
 
-// lookup is the role that the place has now, empty for none.
+// lookup is the role that the place has now, empty for none. It finds out as
+// well what time it is in the sandbox.
 func (w *wearer) lookup(ctx context.Context) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -193,7 +212,11 @@ func (w *wearer) lookup(ctx context.Context) (string, error) {
 		}
 		role = t.TaskRole
 	}
-	w.role, w.seen = role, time.Now()
+	clock, err := w.c.clock(ctx)
+	if err != nil {
+		return "", err
+	}
+	w.role, w.offset, w.seen = role, clock.Offset, time.Now()
 	return role, nil
 }
 
@@ -216,8 +239,8 @@ func (w *wearer) Credentials(ctx context.Context, who broker.Caller) (broker.Cre
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.have.RoleARN == role && role != "" && time.Until(w.have.Expires) > fresh {
-		return w.have, nil
+	if w.have.Role == role && role != "" && time.Until(w.have.Expires)-w.offset > fresh {
+		return w.have.credentials(w.offset, w.issued), nil
 	}
 	path := "task/keys"
 	if w.instance {
@@ -227,8 +250,8 @@ func (w *wearer) Credentials(ctx context.Context, who broker.Caller) (broker.Cre
 	if err := w.c.call(ctx, http.MethodPost, path, w.id, nil, &k); err != nil {
 		return broker.Credentials{}, w.failure(who, role, err)
 	}
-	w.have = k.credentials()
-	return w.have, nil
+	w.have, w.issued = k, time.Now()
+	return k.credentials(w.offset, w.issued), nil
 }
 
 // failure is a problem of the control socket in the broker's words, from

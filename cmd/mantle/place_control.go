@@ -28,6 +28,10 @@ import (
 //	PUT  /v1/task/run?id=       run: what a runner has started
 //	POST /v1/task/end?id=       ending
 //	POST /v1/cluster/join       joining
+//	POST /v1/instance/sign?id=  an identity document: signed
+//	GET  /v1/identity           pemOf: the certificate to verify it with
+//	GET  /v1/clock              clockOf
+//	POST /v1/clock              clockMove, answered with the new clockOf
 type control struct {
 	*sandbox.Server
 	listener net.Listener
@@ -65,7 +69,8 @@ type started struct {
 	Spec *initSpec `json:",omitempty"`
 }
 
-// keys are credentials on their way through the control socket.
+// keys are credentials on their way through the control socket. Expires is by
+// the sandbox's clock.
 type keys struct {
 	AccessKeyID, SecretAccessKey, SessionToken string
 	Role                                       string
@@ -172,6 +177,10 @@ func (c *control) routes() http.Handler {
 		"PUT /v1/task/run":       c.putRun,
 		"POST /v1/task/end":      c.endTask,
 		"POST /v1/cluster/join":  c.join,
+		"POST /v1/instance/sign": c.signIdentity,
+		"GET /v1/identity":       c.getCertificate,
+		"GET /v1/clock":          c.getClock,
+		"POST /v1/clock":         c.moveClock,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, maxControlBody)
@@ -308,10 +317,11 @@ func (c *control) join(r *http.Request) (any, error) {
 	return arn, err
 }
 
-// credentials are keys as the endpoints hand them out.
-func (k keys) credentials() broker.Credentials {
+// credentials are keys as the endpoints hand them out: to programs that go by
+// this host's clock.
+func (k keys) credentials(offset time.Duration, issued time.Time) broker.Credentials {
 	return broker.Credentials{
 		AccessKeyID: k.AccessKeyID, SecretAccessKey: k.SecretAccessKey, SessionToken: k.SessionToken,
-		Expires: k.Expires, RoleARN: k.Role, AccountID: accountOf(k.Role), Issued: time.Now(),
+		Expires: k.Expires.Add(-offset), RoleARN: k.Role, AccountID: accountOf(k.Role), Issued: issued,
 	}
 }

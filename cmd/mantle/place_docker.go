@@ -93,18 +93,47 @@ func (e *env) startDocker(ctx context.Context, s *site, t sandbox.Task, x sandbo
 	if err != nil {
 		return nil, failf(exitDenied, "container %s: %w", x.Name, err)
 	}
-	cmd := exec.Command("docker", "start", "--attach", "--sig-proxy=true", id)
+	cmd := exec.Command("docker", "start", "--attach", id)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, out.out, out.err
 	if !out.shared {
 		grouped(cmd)
 	}
 	return &running{name: x.Name, essential: x.Essential, as: started{Docker: id}, undo: func() {}, wait: func(ctx context.Context) (int, error) {
-		status, err := attended(ctx, cmd, (*exec.Cmd).Start, out.shared)
+		// Versions of the command line differ in what they make of a signal:
+		// the engine is asked to stop the container, and how it ended.
+		beyond := context.WithoutCancel(ctx)
+		defer context.AfterFunc(ctx, func() {
+			docker(beyond, "stop", "--time", strconv.Itoa(int(patience.Seconds())), id)
+		})()
+		status, err := attended(beyond, cmd, (*exec.Cmd).Start, out.shared)
 		out.close()
+		if err == nil {
+			status, err = dockerStatus(beyond, id, status)
+		}
 		// Whatever is left of it goes: the task has ended, or is ending.
-		_, gone := docker(context.WithoutCancel(ctx), "rm", "--force", "--volumes", id)
+		_, gone := docker(beyond, "rm", "--force", "--volumes", id)
 		return status, errors.Join(err, gone)
 	}}, nil
+}
+
+// dockerStatus is the exit status of a container, once it has ended; other if
+// it never began.
+func dockerStatus(ctx context.Context, id string, other int) (int, error) {
+	state, err := docker(ctx, "inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", id)
+	if err != nil {
+		return 0, err
+	}
+	name, code, _ := strings.Cut(state, " ")
+	switch name {
+	case "created":
+		return other, nil
+	case "exited", "dead":
+	default:
+		if code, err = docker(ctx, "wait", id); err != nil {
+			return 0, err
+		}
+	}
+	return strconv.Atoi(code)
 }
 
 // dockerCreate are the arguments that make the container.

@@ -53,16 +53,16 @@ func checkNetwork(network string) error {
 	return nil
 }
 
-// newSite opens a site without its endpoint. The addresses are those that it
-// owns if it has a network of its own.
-func (e *env) newSite(ctx context.Context, c *controller, id, region, network string, addresses ...string) (*site, context.Context, error) {
+// newSite opens a site without its endpoint. Its network is made by own if it
+// has one of its own.
+func (e *env) newSite(ctx context.Context, c *controller, id, region, network string, own func() (*namespace, error)) (*site, context.Context, error) {
 	s := &site{c: c, id: id, url: c.url(), log: e.log(), family: &family{id: id, kernel: host{peer.Kernel{Deep: true}}}}
 	switch network {
 	case networkHost:
 		s.why = errors.New("--network host")
 		s.walled = privileged() == nil
 	default:
-		s.ns, s.why = newNamespace(addresses...)
+		s.ns, s.why = own()
 		if network == networkOwn && s.why != nil {
 			return nil, nil, usagef("a network of its own: %w", s.why).withHint("run as root, or leave out --network own")
 		}
@@ -93,13 +93,13 @@ func (s *site) close() {
 	s.ns.close()
 }
 
-// listen opens a listener inside, at the address if the network is the
-// site's own and on any loopback port if not.
+// listen opens a listener for an endpoint, at the address if the network is
+// the site's own and on any loopback port if not.
 func (s *site) listen(address string) (net.Listener, error) {
 	if s.ns == nil {
 		return listenOn("127.0.0.1:0")
 	}
-	ln, err := s.ns.listen(address)
+	ln, err := s.ns.listenBeyond(address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s in the network of %s: %w", address, s.id, err)
 	}
@@ -143,7 +143,7 @@ func (s *site) relay(ctx context.Context) error {
 	}
 	inside := net.JoinHostPort(host, port)
 	s.url = "http://" + inside
-	ln, err := s.listen(inside)
+	ln, err := s.ns.listen(inside)
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,9 @@ func pipeTo(ctx context.Context, in net.Conn, address string) {
 
 // openInstance opens the place of an instance with its metadata service.
 func (e *env) openInstance(ctx context.Context, c *controller, i sandbox.Instance, network string) (*site, error) {
-	s, ctx, err := e.newSite(ctx, c, i.ID, i.Region, network, agent.IMDSAddress4)
+	s, ctx, err := e.newSite(ctx, c, i.ID, i.Region, network, func() (*namespace, error) {
+		return newMachine(i.PrivateIP, i.MAC, agent.IMDSAddress4)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +209,12 @@ func (e *env) openInstance(ctx context.Context, c *controller, i sandbox.Instanc
 		return i
 	}
 	metadata := agent.NewIMDS(&wearer{c: c, id: i.ID, instance: true}, agent.IMDSOptions{
-		Instance: func(broker.Caller) agent.Instance { return described(now()) },
+		Instance: func(broker.Caller) agent.Instance {
+			out := described(now())
+			out.Sign = func(ctx context.Context, document []byte) ([]byte, error) { return c.sign(ctx, i.ID, document) }
+			return out
+		},
+		Denied:   cannotAssume,
 		AllowV1:  func(broker.Caller) bool { return !now().Metadata.TokensRequired },
 		HopLimit: i.Metadata.HopLimit,
 		Log:      s.log,
@@ -228,12 +235,23 @@ func (e *env) openInstance(ctx context.Context, c *controller, i sandbox.Instanc
 	return s, nil
 }
 
+// cannotAssume is EC2's own sentence about a role that it cannot assume. Why
+// stands in the log of the place.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html
+func cannotAssume(role string) string {
+	return "EC2 cannot assume the role " + role[strings.LastIndexByte(role, '/')+1:] +
+		". Please see documentation at http://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html#troubleshoot_iam-ec2_errors-info-doc."
+}
+
 // described is an instance as its metadata service tells of it.
 func described(i sandbox.Instance) agent.Instance {
 	out := agent.Instance{
 		ID: i.ID, Type: i.Type, ImageID: i.Image, Architecture: i.Architecture, AccountID: i.Account,
 		Region: i.Region, AvailabilityZone: i.Zone, AvailabilityZoneID: i.ZoneID,
 		Hostname: i.PrivateName, PrivateIP: i.PrivateIP, MAC: i.MAC, Launched: i.Launched,
+	}
+	if i.Profile != nil {
+		out.ProfileARN, out.ProfileID = i.Profile.ARN, i.Profile.ID
 	}
 	if i.Metadata.Tags {
 		out.Tags = i.Tags
@@ -246,7 +264,7 @@ func described(i sandbox.Instance) agent.Instance {
 // leads there.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 func (e *env) openTask(ctx context.Context, c *controller, t sandbox.Task, network string, docker bool) (*site, error) {
-	s, ctx, err := e.newSite(ctx, c, t.ID, t.Region, network, agent.ECSAddress4)
+	s, ctx, err := e.newSite(ctx, c, t.ID, t.Region, network, func() (*namespace, error) { return newNamespace(agent.ECSAddress4) })
 	if err != nil {
 		return nil, err
 	}

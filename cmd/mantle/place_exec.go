@@ -110,6 +110,7 @@ func (e *env) execTask(ctx context.Context, c *controller, id, container, networ
 	case runs.Docker != "":
 		return e.execDocker(ctx, runs.Docker, command)
 	case runs.Own && alive(runs):
+		furnished(ctx, runs.PID)
 		ns, err := joinNamespace(runs.PID)
 		if err != nil {
 			return failf(exitDenied, "task %s: %w", t.ID, err)

@@ -21,8 +21,9 @@ import (
 // that thread: listening, and starting processes. The sockets stay inside
 // wherever they are used afterwards.
 type namespace struct {
-	work chan func()
-	done chan struct{}
+	work   chan func()
+	done   chan struct{}
+	beyond *namespace // where the services of AWS are; nil: inside as well
 }
 
 // newNamespace makes a network with a loopback device that has the addresses
@@ -124,6 +125,14 @@ func (n *namespace) listen(address string) (ln net.Listener, err error) {
 	return ln, err
 }
 
+// listenBeyond listens where the services of AWS are.
+func (n *namespace) listenBeyond(address string) (net.Listener, error) {
+	if n.beyond != nil {
+		return n.beyond.listen(address)
+	}
+	return n.listen(address)
+}
+
 // dial connects from inside. Until the connection stands or is refused nothing
 // else can happen there.
 func (n *namespace) dial(ctx context.Context, network, address string) (conn net.Conn, err error) {
@@ -141,6 +150,7 @@ func (n *namespace) start(cmd *exec.Cmd) (err error) {
 func (n *namespace) close() {
 	if n != nil {
 		close(n.done)
+		n.beyond.close()
 	}
 }
 

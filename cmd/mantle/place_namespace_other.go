@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os/exec"
 )
 
@@ -16,9 +17,13 @@ var errPrivilege = errors.New("only Linux has network namespaces")
 
 func newNamespace(...string) (*namespace, error) { return nil, errPrivilege }
 
+func newMachine(netip.Addr, string, string) (*namespace, error) { return nil, errPrivilege }
+
 func joinNamespace(int) (*namespace, error) { return nil, errPrivilege }
 
 func (*namespace) listen(string) (net.Listener, error) { return nil, errPrivilege }
+
+func (*namespace) listenBeyond(string) (net.Listener, error) { return nil, errPrivilege }
 
 func (*namespace) dial(context.Context, string, string) (net.Conn, error) { return nil, errPrivilege }
 

@@ -42,7 +42,7 @@ environment (see mantle sandbox env) and then runs the task's containers on
 this host: with Docker where the engine answers and has the images, else as
 processes of this host, for which the container, or --, has to name a command.
 This host joins the cluster if the task needs a container instance and there is
-none.
+none; it leaves when the cluster is deleted.
 
 Each task has a container endpoint of its own with the credentials of its task
 role. As root its processes have a network, process ids and mounts of their
@@ -295,7 +295,7 @@ func (e *env) joinCluster(ctx context.Context, c *controller, definition, cluste
 		return err
 	}
 	id := agent.InstanceID("container instance", name, a.Account, a.Region)
-	arn, err := c.join(ctx, joining{a.Account, a.Region, cluster, sandbox.Machine{ID: id, CPU: roomyCPU, Memory: roomyMemory}})
+	arn, err := c.join(ctx, joining{a.Account, a.Region, cluster, sandbox.Machine{ID: id, CPU: roomyCPU, Memory: roomyMemory, Guest: true}})
 	if err != nil {
 		return absence(fmt.Errorf("join cluster %s: %w", cluster, err))
 	}

@@ -29,7 +29,7 @@ type roleFlags struct {
 
 func (f *roleFlags) add(c *cobra.Command) {
 	fs := c.Flags()
-	fs.StringVar(&f.role, "role", "", "a role block of mantle.hcl, a role ARN, or the name of a role in the account of the base credentials")
+	fs.StringVar(&f.role, "role", "", "a role block of mantle.hcl, a role ARN, or the name of a role in the account of the base credentials (default: the role that the agent of this host lends this program)")
 	fs.StringVar(&f.config, "config", "", "configuration file or folder (default ./mantle.hcl where there is one)")
 	fs.StringVar(&f.profile, "profile", "", "profile of the base credentials (default: the SDK's chain)")
 	fs.StringVar(&f.region, "region", "", "region of STS and of the command")
@@ -43,31 +43,51 @@ func (f *roleFlags) add(c *cobra.Command) {
 	fs.StringVar(&f.policy, "policy", "", "file with an inline session policy")
 	fs.StringSliceVar(&f.policyARNs, "policy-arn", nil, "managed session policy, repeatable")
 	fs.StringVar(&f.audit, "audit", "", "append a JSON line for each loan and refusal to this file (- for standard error)")
-	c.MarkFlagRequired("role")
 }
 
 // loan is the loan that the flags describe, and the configuration to borrow
 // it with. The rule's name is the command's, for {workload}.
 func (f *roleFlags) loan(ctx context.Context, e *env, workload string) (*lending, aws.Config, func() error, error) {
 	fail := func(err error) (*lending, aws.Config, func() error, error) { return nil, aws.Config{}, nil, err }
+	if f.role == "" && !f.plain() {
+		return fail(usagef("the flags say how to borrow a role, and not which").withHint("add --role; without it the agent of this host is asked, which knows how"))
+	}
 	file, err := e.optionalConfig(f.config)
 	if err != nil {
 		return fail(err)
 	}
-	profile, region := f.profile, f.region
+	// Who names no role, or names the one that the agent lends anyway, shares
+	// the agent's session. Whoever has a configuration that says otherwise, or
+	// flags, borrows for himself.
+	if f.role == "" || f.plain() && (file == nil || file.Role(f.role) == nil) {
+		audit, done, err := e.auditTo(f.audit)
+		if err != nil {
+			return fail(err)
+		}
+		l, base, err := e.fromAgent(ctx, workload, f.region, audit)
+		if err == nil && (f.role == "" || isRole(l.rules[0].Loan.Role, f.role) && base.Region != "") {
+			return l, base, done, nil
+		}
+		done()
+		if f.role == "" {
+			return fail(err)
+		}
+	}
+	var from config.Base
 	var loan broker.Loan
 	if file != nil {
-		if profile == "" {
-			profile = file.Base.Profile
-		}
-		if region == "" {
-			region = file.Base.Region
-		}
+		from = file.Base
 		if r := file.Role(f.role); r != nil {
 			loan = r.Loan()
 		}
 	}
-	base, err := e.baseConfig(ctx, profile, region)
+	if f.profile != "" {
+		from.Source, from.Profile = config.BaseProfile, f.profile
+	}
+	if f.region != "" {
+		from.Region = f.region
+	}
+	base, err := e.baseFrom(ctx, from, 0)
 	if err != nil {
 		return fail(err)
 	}
@@ -88,6 +108,12 @@ func (f *roleFlags) loan(ctx context.Context, e *env, workload string) (*lending
 	}
 	base.Region = loan.Region
 	return e.lend(ctx, base, broker.Rules{{Name: workload, Loan: loan}}, audit), base, done, nil
+}
+
+// plain reports whether no flag says how the role is to be borrowed.
+func (f *roleFlags) plain() bool {
+	return f.profile == "" && f.session == "" && f.external == "" && f.source == "" && f.duration == 0 &&
+		len(f.tags)+len(f.transitive)+len(f.chain)+len(f.policyARNs) == 0 && f.policy == ""
 }
 
 // arn turns --role into an ARN: it is one, or the name of a role in the

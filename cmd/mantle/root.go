@@ -20,9 +20,17 @@ var commands = []func(*env) *cobra.Command{
 	whoamiCommand,
 	sandboxCommand,
 	decideCommand,
+	checkCommand,
 	configCommand,
+	canCommand,
+	whoCanCommand,
+	explainCommand,
+	graphCommand,
 	policyCommand,
 	terraformCommand,
+	recordCommand,
+	doctorCommand,
+	metaCommand,
 	versionCommand,
 	manCommand,
 }
@@ -86,7 +94,7 @@ func run(ctx context.Context, args []string, e *env) int {
 	err := e.check()
 	if err == nil {
 		root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
-			if e.Output != "text" && e.Output != "json" {
+			if e.Output != "text" && e.Output != "json" && (e.Output == "" || e.Output != c.Annotations["outputs"]) {
 				return usagef("there is no output format %q", e.Output).withHint("use --output text or --output json")
 			}
 			return nil

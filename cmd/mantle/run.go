@@ -16,11 +16,14 @@ func runCommand(e *env) *cobra.Command {
 	var f roleFlags
 	var endpoint string
 	c := &cobra.Command{
-		Use:   "run --role ROLE [flags] -- COMMAND [ARGUMENT...]",
+		Use:   "run [--role ROLE] [flags] -- COMMAND [ARGUMENT...]",
 		Short: "Run a command under a role",
 		Long: `Run starts the command with an endpoint of its own, from which the AWS SDK in
 it fetches the role's credentials and renews them for as long as it runs. No
 key stands in the environment, in a file, or on a command line.
+
+Without --role the command gets what the agent of this host lends mantle run
+itself, through the agent's socket.
 
 The exit status is the command's own. If the role cannot be had, the command
 is not started.`,

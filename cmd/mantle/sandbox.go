@@ -24,7 +24,7 @@ func sandboxCommand(e *env) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(sandboxUpCommand(e), sandboxEnvCommand(e), sandboxLogCommand(e), sandboxServicesCommand(e), sandboxSnapshotCommand(e), sandboxRestoreCommand(e))
+	c.AddCommand(sandboxUpCommand(e), sandboxEnvCommand(e), sandboxLogCommand(e), sandboxServicesCommand(e), sandboxSnapshotCommand(e), sandboxRestoreCommand(e), sandboxClockCommand(e), sandboxIdentityCommand(e))
 	c.AddCommand(sandboxExecCommand(e), runTaskCommand(e), placeCommand(e))
 	return c
 }
@@ -43,14 +43,18 @@ func sandboxUpCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Start a sandbox",
-		Long: `Up starts an AWS on one address: STS, IAM and S3, for as many accounts as you
-name, each with a root key and an administrator. Every call is authenticated
+		Long: `Up starts an AWS on one address: STS, IAM, S3, DynamoDB, EC2, Auto Scaling, ECS
+and ECR, for as many accounts as you name, each with a root key and an administrator. Every call is authenticated
 and authorised; neither can be switched off, and what the sandbox does not
 implement it refuses by name.
 
 With --state everything survives a crash. Sandboxes that are given the same
 PostgreSQL database are one AWS behind several addresses. --load brings in the IAM of a real
-account, as aws iam get-account-authorization-details prints it.`,
+account, as aws iam get-account-authorization-details prints it.
+
+ECR is a registry for docker on the same address: docker login 127.0.0.1:4566
+with user AWS and the password of aws ecr get-login-password, and put the
+address and a slash before a repositoryUri.`,
 		Example: `  mantle sandbox up
   mantle sandbox up --account dev=111122223333 --account shared=444455556666
   mantle sandbox up --account dev=111122223333 --load dev=iam.json --state ./state
@@ -65,7 +69,7 @@ account, as aws iam get-account-authorization-details prints it.`,
 			if err != nil {
 				return err
 			}
-			w, err := e.openWorld(c.Context(), worldOptions{listen: f.listen, state: f.state, accounts: accounts, region: f.region, faults: faults, proxy: f.proxy})
+			w, err := e.openWorld(c.Context(), worldOptions{listen: f.listen, state: f.state, accounts: accounts, region: f.region, faults: faults, proxy: f.proxy, propagation: f.propagation})
 			if err != nil {
 				return err
 			}

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 		"mantle": main,
 		"client": client,
 		"stall":  stall,
+		"fetch":  fetchURL,
 	})
 }
 
@@ -81,6 +82,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, ".run"))
+			e.Setenv("MANTLE_SOCKET", filepath.Join(e.WorkDir, ".run", "agent.sock"))
 			return os.MkdirAll(filepath.Join(e.WorkDir, ".run"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

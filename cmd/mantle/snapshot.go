@@ -124,6 +124,9 @@ func snapshotError(err error, state string) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, sandbox.ErrUnreachable):
+		x.code = exitUnreachable
+		return x
 	case errors.Is(err, sandbox.ErrNoState):
 		return x.withHint("name the folder or the database that sandbox up was given with --state")
 	case errors.Is(err, sandbox.ErrStateInUse):

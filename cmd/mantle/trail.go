@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -115,7 +116,7 @@ holds no secrets.`,
 		RunE: func(c *cobra.Command, _ []string) error { return e.sandboxLog(c.Context(), &f) },
 	}
 	fs := c.Flags()
-	fs.StringVar(&f.listen, "listen", defaultListen, "address of the sandbox")
+	fs.StringVar(&f.listen, "listen", "", "address of the sandbox (default: AWS_ENDPOINT_URL, or "+defaultListen+")")
 	fs.StringVar(&f.principal, "principal", "", "glob over the caller's ARN")
 	fs.StringVar(&f.session, "session", "", "glob over the caller's session name")
 	fs.StringVar(&f.event, "event", "", "glob over the operation's name")
@@ -132,6 +133,7 @@ func (e *env) sandboxLog(ctx context.Context, f *logFlags) error {
 			return usagef("%q is not a glob: %w", g, err)
 		}
 	}
+	f.listen = e.sandboxAddress(f.listen)
 	place, err := e.placeOf(f.listen)
 	if err != nil {
 		return err
@@ -211,7 +213,7 @@ func (e *env) printRecord(r *sandbox.Record) {
 	}
 	who := r.UserIdentity.ARN
 	if who == "" {
-		who = "-"
+		who = cmp.Or(r.UserIdentity.IdentityProvider, "-")
 	}
 	what := strings.TrimSuffix(r.EventSource, ".amazonaws.com") + ":" + r.EventName
 	on := ""

@@ -112,7 +112,7 @@ func (e *env) up(ctx context.Context, path string, f upFlags) error {
 // or the SDK's default chain.
 func (e *env) base(ctx context.Context, cfg *config.Config) (aws.Config, *world, error) {
 	if cfg.Sandbox == nil {
-		base, err := e.baseConfig(ctx, cfg.Base.Profile, cfg.Base.Region)
+		base, err := e.baseFrom(ctx, cfg.Base, 0)
 		return base, nil, err
 	}
 	w, err := e.startSandbox(ctx, cfg)

@@ -70,7 +70,11 @@ func (e *env) openWorld(ctx context.Context, o worldOptions) (*world, error) {
 	}
 	if w.Server, err = sandbox.New(sandbox.Options{State: state, Log: e.log(), Trail: w.trail.add, Faults: o.faults, Propagation: o.propagation}); err != nil {
 		ln.Close()
-		return nil, &exitError{code: exitUsage, err: errors.Join(err, w.trail.Close())}
+		x := &exitError{code: exitUsage, err: errors.Join(err, w.trail.Close())}
+		if errors.Is(err, sandbox.ErrUnreachable) {
+			x.code = exitUnreachable
+		}
+		return nil, x
 	}
 	for _, a := range accounts {
 		if _, err := w.AddAccount(a.Name, a.ID); err != nil {
@@ -162,22 +166,44 @@ func (e *env) startSandbox(ctx context.Context, cfg *config.Config) (*world, err
 	// The host is an instance of the sandbox: it has an id, and new
 	// credentials whenever the old ones near their end.
 	instance := newInstanceID()
-	provider := aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		s, err := w.InstanceSession(cfg.Sandbox.Host, instance, 0)
-		if err != nil {
-			return aws.Credentials{}, err
-		}
-		return aws.Credentials{
-			AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey, SessionToken: s.SessionToken,
-			CanExpire: true, Expires: s.Expires, Source: "sandbox instance",
-		}, nil
-	}), func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 10 * time.Minute })
+	provider := w.hostCredentials(cfg.Sandbox.Host, instance)
 	if _, err := provider.Retrieve(ctx); err != nil {
 		x := &exitError{code: exitDenied, err: fmt.Errorf("%s: sandbox host: %w", cfg.Sandbox.Where.At("host"), err)}
 		return nil, errors.Join(x, w.close())
 	}
 	w.base.Credentials = provider
 	return w, nil
+}
+
+// hostProvider are the credentials of the host inside, made anew ten minutes
+// before they end. That is by the sandbox's clock, which can be moved.
+type hostProvider struct {
+	make  func() (sandbox.Session, error)
+	clock *sandbox.Server
+
+	mu   sync.Mutex // guards the field below
+	have sandbox.Session
+}
+
+func (w *world) hostCredentials(role, instance string) *hostProvider {
+	return &hostProvider{make: func() (sandbox.Session, error) { return w.InstanceSession(role, instance, 0) }, clock: w.Server}
+}
+
+// Retrieve returns what lasts, by this host's clock.
+func (p *hostProvider) Retrieve(context.Context) (aws.Credentials, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.clock.Now().Add(10 * time.Minute).After(p.have.Expires) {
+		s, err := p.make()
+		if err != nil {
+			return aws.Credentials{}, err
+		}
+		p.have = s
+	}
+	return aws.Credentials{
+		AccessKeyID: p.have.AccessKeyID, SecretAccessKey: p.have.SecretAccessKey, SessionToken: p.have.SessionToken,
+		CanExpire: true, Expires: p.have.Expires.Add(-p.clock.Offset()), Source: "sandbox instance",
+	}, nil
 }
 
 func newInstanceID() string {

@@ -12,7 +12,7 @@ data "aws_ami" "linux" {
 resource "aws_instance" "machine" {
   ami                  = data.aws_ami.linux.id
   instance_type        = "t3.micro"
-  iam_instance_profile = aws_iam_instance_profile.implicit.name
+  iam_instance_profile = module.implicit.profile_name
   metadata_options {
     http_tokens = "required"
   }

@@ -5,5 +5,5 @@ output "instance_id" {
 
 output "expansive_role_arn" {
   description = "The role to put on for a job."
-  value       = aws_iam_role.expansive.arn
+  value       = module.expansive.role_arn
 }

@@ -1,55 +1,23 @@
-# The dev account: the task, and the role that it wears.
-
-data "aws_iam_policy_document" "task_trust" {
-  provider = aws.dev
-  statement {
-    actions = ["sts:AssumeRole"]
-    principals {
-      type        = "Service"
-      identifiers = ["ecs-tasks.amazonaws.com"]
-    }
-    # Only for tasks of this account: the service acts for all of AWS.
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [var.dev.account_id]
-    }
-  }
+# The dev account: the task, and the role that it wears. All that the role
+# may do is assume the one in the other account (shared.tf).
+module "task" {
+  source         = "../../modules/ecs-task-role"
+  providers      = { aws = aws.dev }
+  name           = "app-task"
+  description    = "What the orders application wears at home"
+  execution_role = false
 }
 
-resource "aws_iam_role" "task" {
-  provider           = aws.dev
-  name               = "app-task"
-  description        = "What the orders application wears at home"
-  assume_role_policy = data.aws_iam_policy_document.task_trust.json
-}
-
-# One action on one role: "sts:*" would also hand out federation tokens.
-data "aws_iam_policy_document" "cross" {
-  provider = aws.dev
-  statement {
-    sid       = "CrossOver"
-    actions   = ["sts:AssumeRole"]
-    resources = [aws_iam_role.access.arn]
-  }
-}
-
-resource "aws_iam_role_policy" "cross" {
-  provider = aws.dev
-  name     = "cross-over"
-  role     = aws_iam_role.task.name
-  policy   = data.aws_iam_policy_document.cross.json
-}
-
-resource "aws_ecs_cluster" "workers" {
-  provider = aws.dev
-  name     = "default"
+module "workers" {
+  source    = "../../modules/ecs-cluster"
+  providers = { aws = aws.dev }
+  name      = "default"
 }
 
 resource "aws_ecs_task_definition" "app" {
   provider      = aws.dev
   family        = "app"
-  task_role_arn = aws_iam_role.task.arn
+  task_role_arn = module.task.task_role_arn
   network_mode  = "bridge"
   volume {
     name      = "aws-profile"

@@ -1,11 +1,11 @@
 output "task_role_arn" {
   description = "The role of the task, in the dev account."
-  value       = aws_iam_role.task.arn
+  value       = module.task.task_role_arn
 }
 
 output "access_role_arn" {
   description = "The role that it rises to, in the shared account."
-  value       = aws_iam_role.access.arn
+  value       = module.access.role_arn
 }
 
 # The SDK fetches the task role's credentials from the container endpoint
@@ -15,7 +15,7 @@ output "profile" {
   description = "The profile file for the container instances."
   value       = <<-EOT
     [crossAccount]
-    role_arn = ${aws_iam_role.access.arn}
+    role_arn = ${module.access.role_arn}
     credential_source = EcsContainer
     region = ${var.region}
     role_session_name = app%{if var.external_id != null}

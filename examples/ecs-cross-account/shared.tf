@@ -11,31 +11,17 @@ resource "aws_dynamodb_table" "orders" {
   }
 }
 
-# Across accounts both sides have to agree: this one names the task role, and
-# the task role's own policy (dev.tf) names this one.
-data "aws_iam_policy_document" "access_trust" {
-  statement {
-    actions = ["sts:AssumeRole"]
-    principals {
-      type        = "AWS"
-      identifiers = [aws_iam_role.task.arn]
-    }
-    dynamic "condition" {
-      for_each = var.external_id[*]
-      content {
-        test     = "StringEquals"
-        variable = "sts:ExternalId"
-        values   = [condition.value]
-      }
-    }
-  }
-}
-
-resource "aws_iam_role" "access" {
-  provider           = aws.shared
-  name               = "dynamo-access"
-  description        = "What the orders application of the dev account wears here"
-  assume_role_policy = data.aws_iam_policy_document.access_trust.json
+# Across accounts both sides have to agree. The module makes both halves: the
+# role here, which names the task role, and the task role's own policy there,
+# which names this one.
+module "access" {
+  source      = "../../modules/cross-account-role"
+  providers   = { aws.caller = aws.dev, aws.target = aws.shared }
+  name        = "dynamo-access"
+  description = "What the orders application of the dev account wears here"
+  caller      = { arn = module.task.task_role_arn, name = module.task.task_role_name }
+  external_id = var.external_id
+  policies    = { orders = data.aws_iam_policy_document.orders.json }
 }
 
 # The ARN of a table has a region and an account: "arn:aws:dynamodb:::table/…"
@@ -46,11 +32,4 @@ data "aws_iam_policy_document" "orders" {
     actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"]
     resources = [aws_dynamodb_table.orders.arn]
   }
-}
-
-resource "aws_iam_role_policy" "orders" {
-  provider = aws.shared
-  name     = "orders"
-  role     = aws_iam_role.access.name
-  policy   = data.aws_iam_policy_document.orders.json
 }

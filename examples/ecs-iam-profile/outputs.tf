@@ -1,9 +1,9 @@
 output "instance_profile_name" {
   description = "What a launch names."
-  value       = aws_iam_instance_profile.instance.name
+  value       = module.profile.instance_profile_name
 }
 
 output "role_arn" {
   description = "The role inside the profile."
-  value       = aws_iam_role.instance.arn
+  value       = module.profile.role_arn
 }

@@ -10,5 +10,5 @@ output "task_definition" {
 
 output "task_role_arn" {
   description = "The role of the task."
-  value       = aws_iam_role.task.arn
+  value       = module.task.task_role_arn
 }

@@ -19,13 +19,7 @@ data "aws_iam_policy_document" "conf" {
   }
 }
 
-resource "aws_iam_role_policy" "conf" {
-  name   = "AccessConfigurationBucket"
-  role   = aws_iam_role.role2.name
-  policy = data.aws_iam_policy_document.conf.json
-}
-
 resource "aws_iam_instance_profile" "profile2" {
   name = "test_profile2"
-  role = aws_iam_role.role2.name
+  role = module.role2.role_name
 }

@@ -12,30 +12,16 @@ data "aws_ami" "linux" {
 resource "aws_instance" "host" {
   ami                  = data.aws_ami.linux.id
   instance_type        = "t3.micro"
-  iam_instance_profile = aws_iam_instance_profile.profile1.name
+  iam_instance_profile = module.role1.profile_name
   metadata_options {
     http_tokens = "required"
   }
   tags = { Name = "devbox" }
 }
 
-data "aws_iam_policy_document" "ec2" {
-  statement {
-    actions = ["sts:AssumeRole"]
-    principals {
-      type        = "Service"
-      identifiers = ["ec2.amazonaws.com"]
-    }
-  }
-}
-
-resource "aws_iam_role" "role1" {
-  name               = "test_profile1_role"
-  description        = "What the host wears"
-  assume_role_policy = data.aws_iam_policy_document.ec2.json
-}
-
-resource "aws_iam_instance_profile" "profile1" {
-  name = "test_profile1"
-  role = aws_iam_role.role1.name
+module "role1" {
+  source       = "../../../modules/instance-role"
+  name         = "test_profile1_role"
+  profile_name = "test_profile1"
+  description  = "What the host wears"
 }

@@ -5,12 +5,12 @@ output "instance_id" {
 
 output "role1_arn" {
   description = "The host's role."
-  value       = aws_iam_role.role1.arn
+  value       = module.role1.role_arn
 }
 
 output "role2_arn" {
   description = "The role of service B."
-  value       = aws_iam_role.role2.arn
+  value       = module.role2.role_arn
 }
 
 output "bucket" {

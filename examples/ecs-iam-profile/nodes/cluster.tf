@@ -1,9 +1,6 @@
-resource "aws_ecs_cluster" "this" {
-  name = var.name
-  setting {
-    name  = "containerInsights"
-    value = "disabled"
-  }
+module "cluster" {
+  source = "../../../modules/ecs-cluster"
+  name   = var.name
 }
 
 resource "aws_ecs_task_definition" "es" {

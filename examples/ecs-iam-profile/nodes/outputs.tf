@@ -1,9 +1,9 @@
 output "cluster" {
   description = "Name of the cluster that the nodes join."
-  value       = aws_ecs_cluster.this.name
+  value       = module.cluster.name
 }
 
-output "instance_ids" {
-  description = "Ids of the nodes, by availability zone."
-  value       = { for zone, node in aws_instance.node : zone => node.id }
+output "autoscaling_group" {
+  description = "Name of the group that keeps one node for each private subnet."
+  value       = module.nodes.autoscaling_group_name
 }
