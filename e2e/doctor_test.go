@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -178,7 +179,11 @@ func TestDoctorInContainer(t *testing.T) {
 	importImage(t, host, tag, map[string]string{"/asker": binary, "/root/.aws/credentials": credentials}, "/asker")
 	docker(t, host, "run", "--detach", "--rm", "--name", tag, "--user", "app", "--env", "AWS_PROFILE=x", "--env", "AWS_REGION=eu-west-1",
 		"--env", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://172.17.0.1/creds", tag, "-sleep", "10m")
-	t.Cleanup(func() { run(t, append(plainEnv(), "DOCKER_HOST="+host), "", "docker", "rm", "--force", tag) })
+	t.Cleanup(func() {
+		cmd := exec.Command("docker", "rm", "--force", tag)
+		cmd.Env = append(plainEnv(), "DOCKER_HOST="+host)
+		cmd.Run()
+	})
 	r := run(t, append(plainEnv(), "DOCKER_HOST="+host), "", mantle(t), "doctor", "--in", tag, "--sdk", "python")
 	for _, words := range []string{"container " + tag + ": user app, HOME=/home/app", "C501 error", "the section is in /root/.aws/credentials", "The config profile (x) could not be found"} {
 		if !strings.Contains(r.stdout, words) {

@@ -153,6 +153,7 @@ func TestWalk(t *testing.T) {
 		{"a name that is loopback", env(full, "http://agent:1/c"), nil, "Unsupported Unsupported ASIACONTAINER none none ASIACONTAINER ASIACONTAINER"},
 		{"a bridge", env(full, "http://172.17.0.1/c"), nil, "Unsupported Unsupported invalid none none none invalid"},
 		{"refused", env(full, "http://127.0.0.1:1/no"), nil, "InvalidIdInRequest InvalidIdInRequest InvalidIdInRequest none none none InvalidIdInRequest"},
+		{"no token file", env(full, "http://127.0.0.1:1/c", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/none"), nil, "/none /none /none /none none none /none"},
 		{"relative before full", env(rel, "/c", full, "http://172.17.0.1/c"), nil, "ASIACONTAINER"},
 		{"comments", env(), map[string]string{creds: "[default]\naws_access_key_id=AKIAX # mine\naws_secret_access_key=s\n"},
 			"AKIAX_#_mine AKIAX_#_mine AKIAX AKIAX AKIAX AKIAX AKIAX"},

@@ -82,7 +82,11 @@ func (x *walker) containerWith(tokenFile string) outcome {
 	if tokenFile != "" {
 		token, err := x.w.ReadFile(tokenFile)
 		if err != nil {
-			return fail("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s: %s", tokenFile, plainly(err))
+			o := fail("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s: %s", tokenFile, plainly(err))
+			if x.sdk.profile == jsSDK {
+				o.state = Fatal // an error of the file system's, which no chain goes on after
+			}
+			return o
 		}
 		header.Set("Authorization", string(token))
 	} else if token := x.s.get("AWS_CONTAINER_AUTHORIZATION_TOKEN"); token != "" {
