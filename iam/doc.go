@@ -65,7 +65,8 @@
 // The files, in the order of the steps: json.go, document.go and parse.go read;
 // pattern.go, action.go, resource.go, value.go, condition.go, principal.go and
 // statement.go compile and match; index.go finds statements; decide.go and assume.go
-// decide; explain.go and message.go speak; validate.go stands apart. DESIGN.md tells
+// decide; explain.go and message.go speak; validate.go stands apart, as does match.go,
+// which matches single patterns for readers of policies. DESIGN.md tells
 // how compiling, finding and explaining work.
 //
 // The package performs no I/O and keeps no state.

@@ -502,14 +502,3 @@ func TestQuotes(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
-
-func TestGlob(t *testing.T) {
-	for _, test := range []struct {
-		pattern, s string
-		want       bool
-	}{{"*", "", true}, {"sts:*", "sts:assumerole", true}, {"sts:assume?ole", "sts:assumerole", true}, {"*:*role", "iam:passrole", true}, {"sts:a*z", "sts:assumerole", false}, {"sts:assumerole", "sts:assumerolewithsaml", false}, {"?", "", false}} {
-		if got := glob(test.pattern, test.s); got != test.want {
-			t.Errorf("glob(%q, %q) = %v", test.pattern, test.s, got)
-		}
-	}
-}

@@ -81,7 +81,7 @@ func (g *Graph) readTrust(n *node, ids, roles map[string]*node) {
 	for i := range n.trust.statements {
 		s := &n.trust.statements[i]
 		allows := s.Effect == iam.EffectAllow &&
-			(covers(s, strings.ToLower(assumeRole)) || covers(s, strings.ToLower(assumeSAML)) || covers(s, strings.ToLower(assumeIdentity)))
+			(s.Covers(assumeRole) || s.Covers(assumeSAML) || s.Covers(assumeIdentity))
 		for _, p := range s.Principals {
 			if p.Kind == "AWS" {
 				if who := g.session(p.Value, roles); who != nil {

@@ -260,37 +260,7 @@ func widen(s *iam.Statement) []string {
 // may reports whether an Allow statement of the policy covers the action, its
 // conditions and resources apart.
 func (r *reading) may(action string) bool {
-	action = strings.ToLower(action)
 	return slices.ContainsFunc(r.statements, func(s iam.Statement) bool {
-		return s.Effect == iam.EffectAllow && covers(&s, action)
+		return s.Effect == iam.EffectAllow && s.Covers(action)
 	})
-}
-
-// covers reports whether the statement is about the action, given in lower case.
-func covers(s *iam.Statement, action string) bool {
-	return s.NotActions != slices.ContainsFunc(s.Actions, func(p string) bool { return glob(strings.ToLower(p), action) })
-}
-
-// glob matches * and ?. Actions are ASCII.
-func glob(pattern, s string) bool {
-	star, mark := -1, 0
-	i, j := 0, 0
-	for j < len(s) {
-		switch {
-		case i < len(pattern) && pattern[i] == '*':
-			star, mark = i, j
-			i++
-		case i < len(pattern) && (pattern[i] == '?' || pattern[i] == s[j]):
-			i, j = i+1, j+1
-		case star >= 0:
-			mark++
-			i, j = star+1, mark
-		default:
-			return false
-		}
-	}
-	for i < len(pattern) && pattern[i] == '*' {
-		i++
-	}
-	return i == len(pattern)
 }

@@ -256,10 +256,10 @@ func sessionARN(role, name, session string) string {
 
 func lastSegment(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }
 
-// mentions reports whether an Allow statement covers an action, in lower case.
+// mentions reports whether an Allow statement covers an action.
 func mentions(p *iam.Policy, action string) bool {
 	for s := range p.Statements() {
-		if s.Effect == iam.EffectAllow && covers(&s, action) {
+		if s.Effect == iam.EffectAllow && s.Covers(action) {
 			return true
 		}
 	}

@@ -205,32 +205,3 @@ func write(s *iam.Statement) statementJSON {
 	}
 	return out
 }
-
-// covers reports whether a statement is about an action, in lower case.
-func covers(s *iam.Statement, action string) bool {
-	return s.NotActions != slices.ContainsFunc(s.Actions, func(p string) bool { return glob(strings.ToLower(p), action) })
-}
-
-// glob matches * and ?.
-func glob(pattern, s string) bool {
-	star, mark := -1, 0
-	i, j := 0, 0
-	for j < len(s) {
-		switch {
-		case i < len(pattern) && pattern[i] == '*':
-			star, mark = i, j
-			i++
-		case i < len(pattern) && (pattern[i] == '?' || pattern[i] == s[j]):
-			i, j = i+1, j+1
-		case star >= 0:
-			mark++
-			i, j = star+1, mark
-		default:
-			return false
-		}
-	}
-	for i < len(pattern) && pattern[i] == '*' {
-		i++
-	}
-	return i == len(pattern)
-}

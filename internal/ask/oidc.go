@@ -123,7 +123,7 @@ func (a *Asker) claims(c *TokenCase, p *person, provider, host string, got map[s
 			continue
 		}
 		named = true
-		if !covers(&st, "sts:assumerolewithwebidentity") {
+		if !st.Covers("sts:AssumeRoleWithWebIdentity") {
 			c.Notes = append(c.Notes, "the statement for the provider does not allow sts:AssumeRoleWithWebIdentity but "+strings.Join(st.Actions, ", "))
 		}
 		for _, cond := range st.Conditions {
@@ -201,7 +201,7 @@ func claimNote(c *Claim) string {
 		if strings.EqualFold(w, c.Got[0]) {
 			return "they differ in case only"
 		}
-		if strings.ContainsAny(w, "*?") && strings.HasPrefix(c.Operator, "StringEquals") && glob(w, c.Got[0]) {
+		if strings.ContainsAny(w, "*?") && strings.HasPrefix(c.Operator, "StringEquals") && iam.MatchPattern(w, c.Got[0]) {
 			return c.Operator + " takes * literally: use StringLike"
 		}
 		gotKind, wantKind := subKind(c.Got[0]), subKind(w)

@@ -68,7 +68,7 @@ func (a *Asker) trusted(s *RoleStory, p *person) {
 			continue
 		}
 		if !slices.ContainsFunc(st.Actions, func(x string) bool {
-			return glob(strings.ToLower(x), "sts:assumerole") || strings.HasPrefix(strings.ToLower(x), "sts:assumerolewith")
+			return iam.MatchAction(x, "sts:AssumeRole") || strings.HasPrefix(strings.ToLower(x), "sts:assumerolewith")
 		}) && !st.NotActions {
 			continue
 		}

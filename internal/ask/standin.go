@@ -138,7 +138,7 @@ func (l *loosening) all(arns []string, asked string) ([]string, bool) {
 				stands = []string{""}
 			}
 		}
-		if len(stands) == 0 || asked != "" && !glob(arn, asked) {
+		if len(stands) == 0 || asked != "" && !iam.MatchPattern(arn, asked) {
 			continue
 		}
 		out[i], did = arn, true

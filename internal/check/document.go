@@ -114,7 +114,7 @@ func (s *statement) found(n *node, message, cure string) Finding {
 // covers reports whether the statement is about an action. Several actions
 // that only patterns tell apart are the concern of the caller.
 func (s *statement) covers(action string) bool {
-	return slices.ContainsFunc(s.actions, func(n *node) bool { return globFold(n.text, action) }) != s.notAction
+	return slices.ContainsFunc(s.actions, func(n *node) bool { return iam.MatchAction(n.text, action) }) != s.notAction
 }
 
 // test is the first condition on a key, nil if there is none.
@@ -132,35 +132,6 @@ func (s *statement) test(key string) *test {
 func (t *test) demands() bool {
 	op := strings.ToLower(t.operator)
 	return !strings.HasSuffix(op, "ifexists") && !strings.HasPrefix(op, "forallvalues:") && !strings.Contains(op, "not") && op != "null"
-}
-
-// globFold reports whether an IAM pattern matches a text, case aside: "*" is
-// any text, "?" is one character.
-func globFold(pattern, s string) bool {
-	return glob(strings.ToLower(pattern), strings.ToLower(s))
-}
-
-func glob(pattern, s string) bool {
-	p, i, star, mark := 0, 0, -1, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
-			p++
-			i++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
 }
 
 // policyAttributes are the attributes of Terraform resources that hold policy

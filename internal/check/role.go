@@ -368,7 +368,7 @@ func (r *role) assumes() (targets []string, wide bool) {
 	}
 	for _, p := range r.policies {
 		for s := range p.Statements() {
-			if s.Effect != iam.EffectAllow || !s.NotActions && !slices.ContainsFunc(s.Actions, func(a string) bool { return globFold(a, "sts:AssumeRole") }) {
+			if s.Effect != iam.EffectAllow || !s.NotActions && !slices.ContainsFunc(s.Actions, func(a string) bool { return iam.MatchAction(a, "sts:AssumeRole") }) {
 				continue
 			}
 			if s.NotResources || slices.ContainsFunc(s.Resources, func(x string) bool { return strings.ContainsAny(x, "*?$") }) {

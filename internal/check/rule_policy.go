@@ -50,7 +50,7 @@ func wideSTS(in *Input, add func(Finding)) {
 			switch {
 			case strings.EqualFold(n.text, "sts:*"):
 				add(s.found(n, `"sts:*" also allows federation tokens, session tags and every role that trusts the account`, "allow sts:AssumeRole on the ARN of the role that is meant"))
-			case all && len(s.tests) == 0 && n.text != "*" && globFold(n.text, "sts:AssumeRole"):
+			case all && len(s.tests) == 0 && n.text != "*" && iam.MatchAction(n.text, "sts:AssumeRole"):
 				add(s.found(n, "sts:AssumeRole on every role: any role that trusts the account is within reach", "name the ARN of the role that is meant in Resource"))
 			}
 		}
@@ -62,7 +62,7 @@ func widePassRole(in *Input, add func(Finding)) {
 		if !s.allows() || s.notAction || s.notRes || s.document.kind != iam.Identity {
 			return
 		}
-		i := slices.IndexFunc(s.actions, func(n *node) bool { return n.text != "*" && globFold(n.text, "iam:PassRole") })
+		i := slices.IndexFunc(s.actions, func(n *node) bool { return n.text != "*" && iam.MatchAction(n.text, "iam:PassRole") })
 		if i < 0 || !slices.ContainsFunc(s.resources, func(n *node) bool { return n.text == "*" || strings.HasSuffix(n.text, ":role/*") }) {
 			return
 		}

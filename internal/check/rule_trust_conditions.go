@@ -91,7 +91,7 @@ func externalIDMissing(in *Input, add func(Finding)) {
 			return
 		}
 		want := target.trust.externalIDs()
-		if len(want) == 0 || slices.ContainsFunc(want, func(w string) bool { return given != "" && glob(w, given) }) {
+		if len(want) == 0 || slices.ContainsFunc(want, func(w string) bool { return given != "" && iam.MatchPattern(w, given) }) {
 			return
 		}
 		f.Message = fmt.Sprintf("%s demands sts:ExternalId and this sends none", target.title())
